@@ -1,0 +1,2 @@
+//! The program `tidings`.
+fn main() {}
