@@ -1,1 +1,25 @@
 //! What the functions have in common.
+//!
+//! The modules stand in one line; each may use what stands before it, never what stands after:
+//!
+//! `error` ← `id`, `clock`, `json`, `contract` ← `push_options`, `outcome`, `device`, `notification`,
+//! `page` ← `store` ← `create`, `sns` ← `push`, `stream` ← `http`, `aws`, `telemetry`
+
+pub mod aws;
+pub mod clock;
+pub mod contract;
+pub mod create;
+pub mod device;
+pub mod error;
+pub mod http;
+pub mod id;
+pub mod json;
+pub mod notification;
+pub mod outcome;
+pub mod page;
+pub mod push;
+pub mod push_options;
+pub mod sns;
+pub mod store;
+pub mod stream;
+pub mod telemetry;

@@ -1,1 +1,18 @@
-fn main() {}
+//! `/v1/me/devices`: where a user's pushes go.
+
+mod handler;
+mod register;
+
+use handler::Handler;
+use shared::{aws, http, telemetry};
+
+#[tokio::main(flavor = "current_thread")]
+async fn main() -> Result<(), lambda_runtime::Error> {
+    telemetry::init();
+    let handler = Handler {
+        store: aws::store().await?,
+        sns: aws::sns()?,
+        applications: aws::applications()?,
+    };
+    http::serve(async |request| handler.handle(request).await).await
+}

@@ -1,1 +1,19 @@
-fn main() {}
+//! The table's stream: a notification that was stored becomes a push on every device.
+
+mod handler;
+
+use lambda_runtime::{LambdaEvent, run, service_fn};
+use shared::push::Pusher;
+use shared::stream::Batch;
+use shared::{aws, telemetry};
+
+#[tokio::main(flavor = "current_thread")]
+async fn main() -> Result<(), lambda_runtime::Error> {
+    telemetry::init();
+    let pusher = Pusher::new(aws::store().await?, aws::sns()?);
+    run(service_fn(async |event: LambdaEvent<Batch>| {
+        let response = handler::handle(&pusher, &event.payload, event.context.deadline());
+        response.await.map_err(lambda_runtime::Error::from)
+    }))
+    .await
+}

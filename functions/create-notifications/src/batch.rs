@@ -1,0 +1,75 @@
+//! 1 to 100 notifications in one call, each with a result of its own.
+
+use serde_json::{Value, json};
+use shared::clock::Clock;
+use shared::contract::Fields;
+use shared::error::{Error, Result};
+use shared::http::{self, Reply, Request, item_problem};
+use shared::notification::{self, Draft, MAX_BATCH, MAX_RECIPIENTS};
+
+use crate::create::results;
+use crate::handler::Handler;
+
+/// The largest body, in bytes.
+const MAX_BODY: usize = 1_048_576;
+
+/// Stores the valid notifications, after all have been checked.
+pub async fn create(handler: &Handler, request: &Request, clock: Clock) -> Result<Reply> {
+    let body = http::body(request, MAX_BODY)?;
+    let items = items(body.clone())?;
+    let parsed: Vec<Result<Draft>> = items.into_iter().enumerate().map(parse).collect();
+    let drafts: Vec<Draft> = parsed.iter().flatten().cloned().collect();
+    let recipients: usize = drafts.iter().map(|draft| draft.recipients.len()).sum();
+    if recipients > MAX_RECIPIENTS {
+        let detail =
+            format!("have {recipients} recipients together, and may have {MAX_RECIPIENTS}");
+        return Err(Error::invalid("/notifications", "length", detail));
+    }
+    let accepted = handler.store(request, clock, &drafts, &body).await?;
+    let mut stored = drafts.iter().zip(&accepted.ids);
+    let results: Vec<Value> = parsed
+        .iter()
+        .map(|item| match item {
+            Err(error) => item_problem(error),
+            Ok(_) => {
+                let data = stored.next().map(|(draft, ids)| results(draft, ids));
+                json!({"status": 201, "data": data.unwrap_or_default()})
+            }
+        })
+        .collect();
+    let reply = Reply::multi(&json!({"data": results}))?;
+    Ok(if accepted.replayed {
+        reply.header("idempotency-replayed", "true")
+    } else {
+        reply
+    })
+}
+
+/// The items of a batch, each still unchecked.
+fn items(body: Value) -> Result<Vec<Value>> {
+    let mut violations = Vec::new();
+    let mut items = Vec::new();
+    if let Some(mut fields) = Fields::of(body, "", &mut violations) {
+        match fields.take("notifications") {
+            Some(Value::Array(given)) if (1..=MAX_BATCH).contains(&given.len()) => items = given,
+            Some(_) => {
+                let detail = format!("must be an array of 1 to {MAX_BATCH} notifications");
+                fields.refuse("notifications", "length", detail);
+            }
+            None => fields.refuse("notifications", "required", "is required"),
+        }
+        fields.finish();
+    }
+    if violations.is_empty() {
+        return Ok(items);
+    }
+    Err(Error::Invalid(violations))
+}
+
+fn parse((index, item): (usize, Value)) -> Result<Draft> {
+    let mut violations = Vec::new();
+    match notification::parse(item, &format!("/notifications/{index}"), &mut violations) {
+        Some(draft) if violations.is_empty() => Ok(draft),
+        _ => Err(Error::Invalid(violations)),
+    }
+}

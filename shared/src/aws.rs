@@ -1,0 +1,153 @@
+//! Clients and the functions' environment, read once per cold start.
+//!
+//! The functions do without `aws-config`: Lambda's environment has all that it would look for.
+
+use std::env;
+use std::time::Duration;
+
+use aws_credential_types::Credentials;
+use aws_smithy_http_client::Builder;
+use aws_smithy_http_client::tls::rustls_provider::CryptoMode;
+use aws_smithy_http_client::tls::{Provider, TlsContext, TrustStore};
+use aws_smithy_runtime_api::client::http::SharedHttpClient;
+use aws_smithy_types::retry::RetryConfig;
+use aws_smithy_types::timeout::TimeoutConfig;
+
+use crate::device::Platform;
+use crate::error::{Error, Result};
+use crate::sns::Sns;
+use crate::store::Store;
+
+/// The roots that AWS's own endpoints are signed by: Amazon Trust Services' five
+/// (amazontrust.com/repository). Reading them takes a third of what the system's store takes.
+const ROOTS: &[u8] = include_bytes!("../certs/amazon-roots.pem");
+
+/// Attempts of a call to the table. With [`TABLE_ATTEMPT`] it ends within 2.5 s, so that a request
+/// is answered within 3 s when the table does not answer.
+const TABLE_ATTEMPTS: u32 = 2;
+const TABLE_ATTEMPT: Duration = Duration::from_secs(1);
+const TABLE_OPERATION: Duration = Duration::from_millis(2_400);
+
+/// The one attempt of a call to SNS.
+const SNS_ATTEMPT: Duration = Duration::from_secs(5);
+
+/// A frozen function wakes up with connections that the other side has closed.
+const IDLE: Duration = Duration::from_secs(10);
+
+fn variable(name: &'static str) -> Result<String> {
+    env::var(name).map_err(|error| Error::Internal {
+        what: name,
+        source: error.into(),
+    })
+}
+
+/// The level of the function's own logs, as Lambda's logging configuration says it.
+pub fn log_level() -> String {
+    env::var("AWS_LAMBDA_LOG_LEVEL").unwrap_or_default()
+}
+
+/// How long notifications are kept unless their request says otherwise, in seconds.
+pub fn retention() -> Result<u32> {
+    let days = variable("RETENTION_DAYS")?;
+    let days: u32 = days.parse().map_err(|error| Error::Internal {
+        what: "RETENTION_DAYS",
+        source: Box::new(error),
+    })?;
+    Ok(days.saturating_mul(86_400))
+}
+
+/// The SNS platform applications by platform; a platform without one is left out.
+pub fn applications() -> Result<Vec<(Platform, String)>> {
+    let variables = [
+        (Platform::Fcm, "FCM_APPLICATION_ARN"),
+        (Platform::Apns, "APNS_APPLICATION_ARN"),
+        (Platform::ApnsSandbox, "APNS_SANDBOX_APPLICATION_ARN"),
+    ];
+    let mut applications = Vec::new();
+    for (platform, name) in variables {
+        let arn = variable(name)?;
+        if !arn.is_empty() {
+            applications.push((platform, arn));
+        }
+    }
+    Ok(applications)
+}
+
+fn credentials() -> Result<Credentials> {
+    Ok(Credentials::new(
+        variable("AWS_ACCESS_KEY_ID")?,
+        variable("AWS_SECRET_ACCESS_KEY")?,
+        env::var("AWS_SESSION_TOKEN").ok(),
+        None,
+        "environment",
+    ))
+}
+
+/// Another endpoint than the region's own, from the variables that every AWS SDK reads.
+fn endpoint(service: &str) -> Option<String> {
+    env::var(format!("AWS_ENDPOINT_URL_{service}"))
+        .or_else(|_| env::var("AWS_ENDPOINT_URL"))
+        .ok()
+}
+
+/// Connections to one service. Plain HTTP is for an endpoint on this machine.
+fn http_client(endpoint: Option<&str>) -> Result<SharedHttpClient> {
+    if endpoint.is_some_and(|url| url.starts_with("http://")) {
+        return Ok(Builder::new().pool_idle_timeout(IDLE).build_http());
+    }
+    let roots = TrustStore::empty().with_pem_certificate(ROOTS);
+    let tls = TlsContext::builder().with_trust_store(roots).build();
+    let tls = tls.map_err(|error| Error::Internal {
+        what: "TLS could not be set up",
+        source: error.into(),
+    })?;
+    Ok(Builder::new()
+        .pool_idle_timeout(IDLE)
+        .tls_provider(Provider::Rustls(CryptoMode::Ring))
+        .tls_context(tls)
+        .build_https())
+}
+
+/// The table, with a connection on its way.
+pub async fn store() -> Result<Store> {
+    let endpoint = endpoint("DYNAMODB");
+    let timeouts = TimeoutConfig::builder()
+        .connect_timeout(TABLE_ATTEMPT)
+        .operation_attempt_timeout(TABLE_ATTEMPT)
+        .operation_timeout(TABLE_OPERATION);
+    let mut config = aws_sdk_dynamodb::Config::builder()
+        .behavior_version_latest()
+        .region(aws_sdk_dynamodb::config::Region::new(variable(
+            "AWS_REGION",
+        )?))
+        .credentials_provider(credentials()?)
+        .http_client(http_client(endpoint.as_deref())?)
+        .timeout_config(timeouts.build())
+        .retry_config(RetryConfig::standard().with_max_attempts(TABLE_ATTEMPTS));
+    config.set_endpoint_url(endpoint);
+    let once = config.clone().retry_config(RetryConfig::disabled());
+    let store = Store::new(
+        aws_sdk_dynamodb::Client::from_conf(config.build()),
+        aws_sdk_dynamodb::Client::from_conf(once.build()),
+        variable("TABLE_NAME")?,
+    );
+    store.connect().await;
+    Ok(store)
+}
+
+/// SNS. Its retries are off: whether a publish may be repeated is for the caller to say.
+pub fn sns() -> Result<Sns> {
+    let endpoint = endpoint("SNS");
+    let timeouts = TimeoutConfig::builder()
+        .connect_timeout(SNS_ATTEMPT)
+        .operation_attempt_timeout(SNS_ATTEMPT);
+    let mut config = aws_sdk_sns::Config::builder()
+        .behavior_version_latest()
+        .region(aws_sdk_sns::config::Region::new(variable("AWS_REGION")?))
+        .credentials_provider(credentials()?)
+        .http_client(http_client(endpoint.as_deref())?)
+        .timeout_config(timeouts.build())
+        .retry_config(RetryConfig::disabled());
+    config.set_endpoint_url(endpoint);
+    Ok(Sns::new(aws_sdk_sns::Client::from_conf(config.build())))
+}

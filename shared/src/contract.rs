@@ -1,0 +1,174 @@
+//! Reads a caller's JSON field by field, and remembers every rule it breaks.
+
+use jiff::Timestamp;
+use serde_json::{Map, Value};
+
+use crate::error::Violation;
+use crate::id::{DeviceId, ID_RULE, UserId};
+
+/// The fields of one JSON object that have not been asked for yet. A `null` counts as absent.
+pub struct Fields<'v> {
+    object: Map<String, Value>,
+    pointer: String,
+    violations: &'v mut Vec<Violation>,
+}
+
+impl<'v> Fields<'v> {
+    /// The fields of `value`, which stands at `pointer`; a violation if it is no object.
+    pub fn of(
+        value: Value,
+        pointer: impl Into<String>,
+        violations: &'v mut Vec<Violation>,
+    ) -> Option<Fields<'v>> {
+        let pointer = pointer.into();
+        if let Value::Object(object) = value {
+            return Some(Fields {
+                object,
+                pointer,
+                violations,
+            });
+        }
+        violations.push(Violation::new(pointer, "type", "must be a JSON object"));
+        None
+    }
+
+    /// Whether the field was given.
+    pub fn has(&self, name: &str) -> bool {
+        self.object.get(name).is_some_and(|value| !value.is_null())
+    }
+
+    /// Takes a field as it is.
+    pub fn take(&mut self, name: &str) -> Option<Value> {
+        self.object.remove(name).filter(|value| !value.is_null())
+    }
+
+    /// Where the field stands.
+    pub fn at(&self, name: &str) -> String {
+        format!(
+            "{}/{}",
+            self.pointer,
+            name.replace('~', "~0").replace('/', "~1")
+        )
+    }
+
+    /// Notes that the field breaks a rule.
+    pub fn refuse(&mut self, name: &str, code: &'static str, detail: impl Into<String>) {
+        let at = self.at(name);
+        self.violations.push(Violation::new(at, code, detail));
+    }
+
+    /// Where broken rules are noted, for a nested object.
+    pub fn violations(&mut self) -> &mut Vec<Violation> {
+        self.violations
+    }
+
+    /// A text of 1 to `max` characters.
+    pub fn text(&mut self, name: &str, max: usize) -> Option<String> {
+        match self.take(name)? {
+            Value::String(text) if (1..=max).contains(&text.chars().count()) => Some(text),
+            Value::String(_) => {
+                self.refuse(name, "length", format!("must have 1 to {max} characters"));
+                None
+            }
+            _ => {
+                self.refuse(name, "type", "must be a string");
+                None
+            }
+        }
+    }
+
+    /// A text that must be there.
+    pub fn required_text(&mut self, name: &str, max: usize) -> Option<String> {
+        if !self.has(name) {
+            self.take(name);
+            self.refuse(name, "required", "is required");
+            return None;
+        }
+        self.text(name, max)
+    }
+
+    fn id<T>(&mut self, name: &str, parse: fn(&str) -> Option<T>) -> Option<T> {
+        let value = self.take(name)?;
+        let id = value.as_str().and_then(parse);
+        if id.is_none() {
+            self.refuse(name, "format", format!("must have {ID_RULE}"));
+        }
+        id
+    }
+
+    /// A user id.
+    pub fn user(&mut self, name: &str) -> Option<UserId> {
+        self.id(name, UserId::parse)
+    }
+
+    /// A device id.
+    pub fn device(&mut self, name: &str) -> Option<DeviceId> {
+        self.id(name, DeviceId::parse)
+    }
+
+    /// `true` or `false`.
+    pub fn flag(&mut self, name: &str) -> Option<bool> {
+        let value = self.take(name)?;
+        if value.as_bool().is_none() {
+            self.refuse(name, "type", "must be true or false");
+        }
+        value.as_bool()
+    }
+
+    /// A whole number within bounds.
+    pub fn whole(&mut self, name: &str, min: u32, max: u32) -> Option<u32> {
+        let value = self.take(name)?;
+        let number = value.as_u64().and_then(|n| u32::try_from(n).ok());
+        let number = number.filter(|n| (min..=max).contains(n));
+        if number.is_none() {
+            self.refuse(
+                name,
+                "range",
+                format!("must be a whole number from {min} to {max}"),
+            );
+        }
+        number
+    }
+
+    /// One of a few words.
+    pub fn choice<T: Copy>(&mut self, name: &str, words: &[(&str, T)]) -> Option<T> {
+        let value = self.take(name)?;
+        let chosen = words
+            .iter()
+            .find(|(word, _)| value.as_str() == Some(*word))
+            .map(|(_, choice)| *choice);
+        if chosen.is_none() {
+            let words: Vec<&str> = words.iter().map(|(word, _)| *word).collect();
+            self.refuse(
+                name,
+                "value",
+                format!("must be one of {}", words.join(", ")),
+            );
+        }
+        chosen
+    }
+
+    /// A moment in RFC 3339 form, from 1970 to 9999 (what four digits of a year can say).
+    pub fn moment(&mut self, name: &str) -> Option<Timestamp> {
+        let value = self.take(name)?;
+        let moment = value
+            .as_str()
+            .and_then(|text| text.parse::<Timestamp>().ok())
+            .filter(|moment| (0..=253_402_207_200).contains(&moment.as_second()));
+        if moment.is_none() {
+            self.refuse(
+                name,
+                "format",
+                "must be a moment in RFC 3339 form, in UTC or with an offset",
+            );
+        }
+        moment
+    }
+
+    /// Notes every field that was not asked for.
+    pub fn finish(mut self) {
+        for name in std::mem::take(&mut self.object).keys() {
+            self.refuse(name, "unknown_field", "is not a field of this object");
+        }
+    }
+}

@@ -1,0 +1,149 @@
+//! The HTTP side of a function: requests in, replies out. The only place with status codes.
+
+mod event;
+mod reply;
+
+pub use event::Request;
+pub use reply::{Reply, item_problem};
+
+use std::collections::BTreeMap;
+
+use lambda_http::RequestExt;
+use lambda_http::aws_lambda_events::apigw::ApiGatewayV2httpResponse;
+use lambda_http::http::header::{CONTENT_ENCODING, CONTENT_TYPE};
+use lambda_http::request::RequestContext;
+use lambda_runtime::{LambdaEvent, service_fn};
+use serde_json::Value;
+use serde_json::value::RawValue;
+
+use crate::error::{Error, Result, Violation};
+use crate::id::{DeviceId, NotificationId, UserId};
+use crate::json;
+
+/// Serves HTTP events with `handle` until the environment ends. Every answer is a response: an
+/// error returned to Lambda would become the gateway's own 500.
+pub async fn serve<F>(handle: F) -> Result<(), lambda_runtime::Error>
+where
+    F: AsyncFn(&Request) -> Result<Reply>,
+{
+    lambda_runtime::run(service_fn(async |event: LambdaEvent<Box<RawValue>>| {
+        let id = event.context.request_id;
+        let outcome = match event::read(event.payload.get()) {
+            Ok(request) => handle(&request).await,
+            Err(error) => Err(error),
+        };
+        Ok::<ApiGatewayV2httpResponse, lambda_runtime::Error>(reply::response(outcome, &id))
+    }))
+    .await
+}
+
+/// The route that the gateway matched, such as `GET /v1/me/notifications/{id}`.
+pub fn route(request: &Request) -> &str {
+    match request.request_context_ref() {
+        Some(RequestContext::ApiGatewayV2(context)) => {
+            context.route_key.as_deref().unwrap_or_default()
+        }
+        _ => "",
+    }
+}
+
+/// The body as JSON of at most `limit` bytes.
+pub fn body(request: &Request, limit: usize) -> Result<Value> {
+    let header = |name| {
+        request
+            .headers()
+            .get(name)
+            .map(|value| value.to_str().unwrap_or("?"))
+    };
+    let media_type = header(CONTENT_TYPE).and_then(|value| value.split(';').next());
+    let is_json =
+        media_type.is_some_and(|value| value.trim().eq_ignore_ascii_case("application/json"));
+    let is_plain =
+        header(CONTENT_ENCODING).is_none_or(|value| value.eq_ignore_ascii_case("identity"));
+    if !is_json || !is_plain {
+        return Err(Error::UnsupportedMediaType);
+    }
+    json::parse(request.body().as_ref(), limit)
+}
+
+fn claim<'r>(request: &'r Request, name: &str) -> Option<&'r str> {
+    let Some(RequestContext::ApiGatewayV2(context)) = request.request_context_ref() else {
+        return None;
+    };
+    let claims = &context.authorizer.as_ref()?.jwt.as_ref()?.claims;
+    claims.get(name).map(String::as_str)
+}
+
+/// The user whose token it is. The gateway has verified the token; nothing else in a request says
+/// who is calling.
+pub fn caller(request: &Request) -> Result<UserId> {
+    claim(request, "sub").and_then(UserId::parse).ok_or(Error::Forbidden(
+        "the token's sub is missing, or is not an id of 1 to 128 bytes without '#', white space and control characters",
+    ))
+}
+
+/// The backend service whose token it is.
+pub fn producer(request: &Request) -> Result<String> {
+    let name = claim(request, "sub").or_else(|| claim(request, "client_id"));
+    name.filter(|name| !name.is_empty())
+        .map(str::to_owned)
+        .ok_or(Error::Forbidden("the token has neither sub nor client_id"))
+}
+
+/// The notification that the path names; one that cannot exist is not found.
+pub fn notification_id(request: &Request) -> Result<NotificationId> {
+    let parameters = request.path_parameters_ref();
+    let id = parameters.and_then(|parameters| parameters.first("id"));
+    id.and_then(NotificationId::parse).ok_or(Error::NotFound)
+}
+
+/// The device that the path names.
+pub fn device_id(request: &Request) -> Result<DeviceId> {
+    let parameters = request.path_parameters_ref();
+    let id = parameters.and_then(|parameters| parameters.first("device_id"));
+    id.and_then(DeviceId::parse).ok_or_else(|| {
+        let detail = format!("the device id in the path must have {}", crate::id::ID_RULE);
+        Error::invalid("/device_id", "format", detail)
+    })
+}
+
+/// The query, of which each name must be known and given once.
+pub fn query(request: &Request, known: &[&str]) -> Result<BTreeMap<String, String>> {
+    let mut query = BTreeMap::new();
+    let mut violations = Vec::new();
+    let given = request.query_string_parameters_ref();
+    for (name, value) in given
+        .into_iter()
+        .flat_map(lambda_http::aws_lambda_events::query_map::QueryMap::iter)
+    {
+        let mut refuse = |code, detail: &str| {
+            violations.push(Violation::new(format!("/{name}"), code, detail));
+        };
+        if !known.contains(&name) {
+            refuse(
+                "unknown_parameter",
+                "is not a query parameter of this route",
+            );
+        } else if query.insert(name.to_owned(), value.to_owned()).is_some() {
+            refuse("duplicate", "is given twice");
+        }
+    }
+    if violations.is_empty() {
+        return Ok(query);
+    }
+    Err(Error::BadQuery(violations))
+}
+
+/// The `Idempotency-Key` header: 1 to 255 printable ASCII characters.
+pub fn idempotency_key(request: &Request) -> Result<Option<&str>> {
+    let Some(value) = request.headers().get("idempotency-key") else {
+        return Ok(None);
+    };
+    match value.to_str() {
+        Ok(key) if (1..=255).contains(&key.len()) => Ok(Some(key)),
+        _ => Err(Error::Malformed {
+            code: "invalid_idempotency_key",
+            detail: "the Idempotency-Key must have 1 to 255 printable ASCII characters".to_owned(),
+        }),
+    }
+}

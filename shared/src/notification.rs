@@ -1,0 +1,297 @@
+//! A notification: the rules for what a producer may send, and what a reader gets.
+
+use std::collections::HashSet;
+
+use jiff::Timestamp;
+use serde::Serialize;
+use serde_json::{Map, Value};
+
+use crate::contract::Fields;
+use crate::error::Violation;
+use crate::id::{DeviceId, ID_RULE, NotificationId, UserId};
+use crate::outcome::Outcome;
+use crate::push_options::{Push, parse_push};
+
+/// The most recipients of one request.
+pub const MAX_RECIPIENTS: usize = 1_000;
+/// The most notifications of one batch.
+pub const MAX_BATCH: usize = 100;
+/// The largest `data`, in bytes of JSON without white space.
+pub const MAX_DATA_BYTES: usize = 2_048;
+/// The deepest `data`, in levels of objects and arrays.
+pub const MAX_DATA_DEPTH: usize = 16;
+/// The longest life of a notification, in seconds: two years.
+pub const MAX_EXPIRES_IN: u32 = 2 * 365 * 86_400;
+
+/// Who did it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Actor {
+    /// The actor's id, by the rule of user ids.
+    pub id: UserId,
+    /// A name to show.
+    pub name: Option<String>,
+    /// The address of a picture to show.
+    pub image: Option<String>,
+}
+
+/// What a notification says: the same for every recipient.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Content {
+    /// The kind of event, such as `video.liked`.
+    pub kind: String,
+    /// The first line. Absent only in a silent push.
+    pub title: Option<String>,
+    /// The text below it.
+    pub body: Option<String>,
+    /// Who did it.
+    pub actor: Option<Actor>,
+    /// What it folds with.
+    pub group: Option<String>,
+    /// Where a tap leads.
+    pub link: Option<String>,
+    /// The address of a picture.
+    pub image: Option<String>,
+    /// Anything the app wants back.
+    pub data: Option<Map<String, Value>>,
+    /// When it happened, by the producer's clock.
+    pub occurred_at: Option<Timestamp>,
+    /// The device the action came from, which gets no push.
+    pub origin_device: Option<DeviceId>,
+    /// How it is pushed.
+    pub push: Push,
+}
+
+/// A request to notify: content, recipients, and how long it is kept.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Draft {
+    /// What is said.
+    pub content: Content,
+    /// To whom: 1 to [`MAX_RECIPIENTS`], no two the same.
+    pub recipients: Vec<UserId>,
+    /// The life of the rows in seconds; the stack's retention if absent.
+    pub expires_in: Option<u32>,
+}
+
+/// One event for one recipient: one row.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Notification {
+    /// Whose inbox it is in.
+    pub recipient: UserId,
+    /// Its id, which holds the moment it was accepted.
+    pub id: NotificationId,
+    /// What it says.
+    pub content: Content,
+    /// When the table may drop it, in epoch seconds. From then on nobody sees it.
+    pub expires_at: i64,
+    /// When it was opened.
+    pub read_at: Option<Timestamp>,
+    /// When it was hidden from the list.
+    pub archived_at: Option<Timestamp>,
+    /// What became of its push.
+    pub outcome: Outcome,
+}
+
+/// A notification as the API shows it to its recipient.
+#[derive(Debug, Serialize)]
+pub struct View<'n> {
+    id: String,
+    r#type: &'n str,
+    title: Option<&'n str>,
+    body: Option<&'n str>,
+    actor: Option<&'n Actor>,
+    group: Option<&'n str>,
+    link: Option<&'n str>,
+    image: Option<&'n str>,
+    data: Option<&'n Map<String, Value>>,
+    created_at: String,
+    occurred_at: Option<String>,
+    read_at: Option<String>,
+    archived_at: Option<String>,
+}
+
+impl Notification {
+    /// Whether it may still be seen.
+    pub fn is_live(&self, now: Timestamp) -> bool {
+        now.as_second() < self.expires_at
+    }
+
+    /// Whether it has not been opened.
+    pub fn is_unread(&self) -> bool {
+        self.read_at.is_none()
+    }
+
+    /// What its recipient is shown.
+    pub fn view(&self) -> View<'_> {
+        let content = &self.content;
+        View {
+            id: self.id.to_string(),
+            r#type: &content.kind,
+            title: content.title.as_deref(),
+            body: content.body.as_deref(),
+            actor: content.actor.as_ref(),
+            group: content.group.as_deref(),
+            link: content.link.as_deref(),
+            image: content.image.as_deref(),
+            data: content.data.as_ref(),
+            created_at: self.id.at().to_string(),
+            occurred_at: content.occurred_at.map(|at| at.to_string()),
+            read_at: self.read_at.map(|at| at.to_string()),
+            archived_at: self.archived_at.map(|at| at.to_string()),
+        }
+    }
+}
+
+/// Reads one notification of a request, which stands at `pointer`. Every broken rule is noted in
+/// `violations`; the result counts only if there is none.
+pub fn parse(value: Value, pointer: &str, violations: &mut Vec<Violation>) -> Option<Draft> {
+    let mut fields = Fields::of(value, pointer, violations)?;
+    let recipients = parse_recipients(&mut fields);
+    let kind = parse_kind(&mut fields);
+    let push = parse_push(&mut fields);
+    let silent = push.as_ref().is_some_and(Push::is_silent);
+    let title = if silent {
+        fields.text("title", 200)
+    } else {
+        fields.required_text("title", 200)
+    };
+    let content = Content {
+        title,
+        body: fields.text("body", 1_000),
+        actor: parse_actor(&mut fields),
+        group: fields.text("group", 128),
+        link: fields.text("link", 1_000),
+        image: fields.text("image", 1_000),
+        data: parse_data(&mut fields),
+        occurred_at: fields.moment("occurred_at"),
+        origin_device: fields.device("origin_device"),
+        kind: kind.unwrap_or_default(),
+        push: push.unwrap_or_default(),
+    };
+    let expires_in = fields.whole("expires_in", 60, MAX_EXPIRES_IN);
+    fields.finish();
+    Some(Draft {
+        content,
+        recipients,
+        expires_in,
+    })
+}
+
+fn parse_recipients(fields: &mut Fields) -> Vec<UserId> {
+    let Some(value) = fields.take("recipients") else {
+        fields.refuse("recipients", "required", "is required");
+        return Vec::new();
+    };
+    let Value::Array(items) = value else {
+        fields.refuse("recipients", "type", "must be an array of user ids");
+        return Vec::new();
+    };
+    if !(1..=MAX_RECIPIENTS).contains(&items.len()) {
+        let detail = format!("must have 1 to {MAX_RECIPIENTS} user ids");
+        fields.refuse("recipients", "length", detail);
+        return Vec::new();
+    }
+    let mut seen = HashSet::new();
+    let mut recipients = Vec::with_capacity(items.len());
+    for (index, item) in items.iter().enumerate() {
+        match item.as_str().and_then(UserId::parse) {
+            None => {
+                let at = format!("{}/{index}", fields.at("recipients"));
+                let detail = format!("must have {ID_RULE}");
+                fields
+                    .violations()
+                    .push(Violation::new(at, "format", detail));
+            }
+            Some(user) => {
+                if !seen.insert(user.clone()) {
+                    let at = format!("{}/{index}", fields.at("recipients"));
+                    let detail = "is a recipient already";
+                    fields
+                        .violations()
+                        .push(Violation::new(at, "duplicate", detail));
+                }
+                recipients.push(user);
+            }
+        }
+    }
+    recipients
+}
+
+fn parse_kind(fields: &mut Fields) -> Option<String> {
+    let kind = fields.required_text("type", 64)?;
+    let allowed = |c: char| matches!(c, 'a'..='z' | '0'..='9' | '.' | '_' | '-');
+    if !kind.chars().all(allowed) {
+        let detail = "may have lower-case letters, digits, '.', '_' and '-'";
+        fields.refuse("type", "format", detail);
+    }
+    Some(kind)
+}
+
+fn parse_actor(fields: &mut Fields) -> Option<Actor> {
+    let value = fields.take("actor")?;
+    let pointer = fields.at("actor");
+    let mut actor = Fields::of(value, pointer, fields.violations())?;
+    let id = actor.user("id");
+    let (name, image) = (actor.text("name", 200), actor.text("image", 1_000));
+    if id.is_none() {
+        actor.refuse("id", "required", "is required");
+    }
+    actor.finish();
+    Some(Actor {
+        id: id?,
+        name,
+        image,
+    })
+}
+
+fn parse_data(fields: &mut Fields) -> Option<Map<String, Value>> {
+    let value = fields.take("data")?;
+    if let Err((code, detail)) = check_data(&value) {
+        fields.refuse("data", code, detail);
+        return None;
+    }
+    match value {
+        Value::Object(data) => Some(data),
+        _ => None,
+    }
+}
+
+/// `data` is free, within what the table can hold and what keeps a row cheap to read.
+fn check_data(value: &Value) -> Result<(), (&'static str, String)> {
+    if !value.is_object() {
+        return Err(("type", "must be a JSON object".to_owned()));
+    }
+    let bytes = value.to_string().len();
+    if bytes > MAX_DATA_BYTES {
+        let detail = format!("has {bytes} bytes, and may have {MAX_DATA_BYTES}");
+        return Err(("length", detail));
+    }
+    check_nested(value, 1)
+}
+
+fn check_nested(value: &Value, depth: usize) -> Result<(), (&'static str, String)> {
+    let nested: Vec<&Value> = match value {
+        Value::Array(items) => items.iter().collect(),
+        Value::Object(object) => {
+            if object.contains_key("") {
+                return Err(("format", "may not have an empty field name".to_owned()));
+            }
+            object.values().collect()
+        }
+        // DynamoDB holds magnitudes from 1e-130 to 9.99e125.
+        Value::Number(number) => {
+            let size = number.as_f64().unwrap_or_default().abs();
+            if size != 0.0 && !(1e-130..1e126).contains(&size) {
+                return Err(("range", format!("cannot hold the number {number}")));
+            }
+            return Ok(());
+        }
+        _ => return Ok(()),
+    };
+    if depth > MAX_DATA_DEPTH {
+        let detail = format!("may be nested {MAX_DATA_DEPTH} levels deep");
+        return Err(("depth", detail));
+    }
+    nested
+        .into_iter()
+        .try_for_each(|value| check_nested(value, depth + 1))
+}

@@ -1,0 +1,7 @@
+//! From a stored notification to the screens of its recipient.
+
+mod deliver;
+mod payload;
+mod removal;
+
+pub use deliver::{Pusher, Target};

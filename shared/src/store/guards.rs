@@ -1,0 +1,127 @@
+//! Request guards: what an `Idempotency-Key` was first used for, and when.
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use aws_sdk_dynamodb::operation::put_item::PutItemError;
+use aws_sdk_dynamodb::operation::update_item::UpdateItemError;
+use aws_sdk_dynamodb::types::{AttributeValue, ReturnValuesOnConditionCheckFailure};
+
+use super::keys::Key;
+use super::row::Item;
+use super::{Store, decode, failure, item_key, n, s};
+use crate::error::{Error, Result};
+
+/// How long a key is remembered, in milliseconds: 24 h. The table drops rows later than that, so
+/// the age is checked here.
+const LIFE: i64 = 86_400_000;
+
+/// A request that was accepted under a key.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Guard {
+    /// When rows of the request were accepted, in milliseconds; each may have ids of its own.
+    #[serde(rename = "at")]
+    accepted: Vec<i64>,
+    /// A hash of the request's body.
+    #[serde(rename = "h")]
+    pub body_hash: String,
+    /// Tells the request that wrote the guard from all others.
+    #[serde(rename = "n")]
+    nonce: String,
+}
+
+/// What claiming a key found.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Claim {
+    /// The key was free, and is ours.
+    New(Guard),
+    /// The key was used within 24 h.
+    Known(Guard),
+}
+
+impl Guard {
+    /// The moments at which rows of the request were accepted, oldest first.
+    pub fn accepted(&self) -> Vec<Timestamp> {
+        let moments = self.accepted.iter();
+        moments
+            .filter_map(|ms| Timestamp::from_millisecond(*ms).ok())
+            .collect()
+    }
+}
+
+impl Store {
+    /// Claims `key` for a request with this body, unless it was used in the last 24 h. `nonce`
+    /// tells this request from a twin: our own lost reply must not look like somebody else's.
+    pub async fn claim(
+        &self,
+        key: &Key,
+        now: Timestamp,
+        body_hash: &str,
+        nonce: &str,
+    ) -> Result<Claim> {
+        let at = now.as_millisecond();
+        let guard = Guard {
+            accepted: vec![at],
+            body_hash: body_hash.to_owned(),
+            nonce: nonce.to_owned(),
+        };
+        let put = self.client.put_item().table_name(&self.table);
+        let put = put
+            .set_item(Some(item_key(key)))
+            .item("f", n(at))
+            .item("at", AttributeValue::L(vec![n(at)]))
+            .item("h", s(body_hash))
+            .item("n", s(nonce))
+            .item("expires_at", n((at + LIFE) / 1_000 + 1))
+            .condition_expression("attribute_not_exists(pk) OR f <= :stale")
+            .expression_attribute_values(":stale", n(at - LIFE))
+            .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld);
+        let Err(error) = put.send().await else {
+            return Ok(Claim::New(guard));
+        };
+        let found = match error.as_service_error() {
+            Some(PutItemError::ConditionalCheckFailedException(failed)) => failed.item.clone(),
+            _ => None,
+        };
+        let found = guard_in(found).ok_or_else(|| failure("the table", error))??;
+        if found.nonce == nonce {
+            return Ok(Claim::New(found));
+        }
+        Ok(Claim::Known(found))
+    }
+
+    /// Adds a moment to a guard, unless somebody else has added one: then theirs is returned.
+    pub async fn extend(&self, key: &Key, guard: &Guard, now: Timestamp) -> Result<Guard> {
+        let at = now.as_millisecond();
+        let update = self.client.update_item().table_name(&self.table);
+        let update = update
+            .set_key(Some(item_key(key)))
+            .update_expression("SET #at = list_append(#at, :at)")
+            .condition_expression("n = :nonce AND size(#at) = :count")
+            .expression_attribute_names("#at", "at")
+            .expression_attribute_values(":at", AttributeValue::L(vec![n(at)]))
+            .expression_attribute_values(":nonce", s(&guard.nonce))
+            .expression_attribute_values(":count", n(guard.accepted.len()))
+            .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld);
+        let Err(error) = update.send().await else {
+            let mut extended = guard.clone();
+            extended.accepted.push(at);
+            return Ok(extended);
+        };
+        let found = match error.as_service_error() {
+            Some(UpdateItemError::ConditionalCheckFailedException(failed)) => failed.item.clone(),
+            _ => None,
+        };
+        let found = guard_in(found).ok_or_else(|| failure("the table", error))??;
+        if found.nonce == guard.nonce {
+            return Ok(found);
+        }
+        Err(Error::Conflict(
+            "the Idempotency-Key was taken over meanwhile",
+        ))
+    }
+}
+
+fn guard_in(item: Option<Item>) -> Option<Result<Guard>> {
+    item.map(|item| decode(item, "a request guard could not be read"))
+}

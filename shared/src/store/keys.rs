@@ -1,0 +1,128 @@
+//! Every key of the table, written and read.
+//!
+//! | row                 | `pk`                             | `sk`               |
+//! |---------------------|----------------------------------|--------------------|
+//! | notification        | `U#<user>`                       | `N#<ulid>`         |
+//! | user                | `U#<user>`                       | `A#user`           |
+//! | request guard       | `R#<producer>#<idempotency key>` | `-`                |
+//! | endpoint owner      | `T#<endpoint id>`                | `-`                |
+//! | undecodable record  | `D#<day>#<shard>`                | `<ulid>`           |
+
+use std::fmt::Write as _;
+
+use jiff::Timestamp;
+use sha2::{Digest, Sha256};
+
+use crate::id::{NotificationId, UserId};
+
+/// What every notification's sort key begins with.
+pub const NOTIFICATION_PREFIX: &str = "N#";
+
+/// Dead rows of one day are spread over this many partitions.
+const DEAD_SHARDS: u8 = 8;
+
+/// The name of one row.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub enum Key {
+    /// One event for one recipient.
+    Notification(UserId, NotificationId),
+    /// A user's devices and preferences.
+    User(UserId),
+    /// A request with an idempotency key: producer, key.
+    Guard(String, String),
+    /// Who holds an SNS endpoint now, by the last part of its ARN.
+    Owner(String),
+    /// What could not be handled: when it was met, and what tells it apart.
+    Dead(Timestamp, NotificationId),
+}
+
+impl Key {
+    /// The partition key.
+    pub fn pk(&self) -> String {
+        match self {
+            Key::Notification(user, _) | Key::User(user) => format!("U#{}", user.as_str()),
+            Key::Guard(producer, key) => format!("R#{}#{}", encode(producer), encode(key)),
+            Key::Owner(endpoint) => format!("T#{}", encode(endpoint)),
+            Key::Dead(at, id) => {
+                let day = at.strftime("%Y-%m-%d");
+                format!("D#{day}#{}", id.to_bytes()[15] % DEAD_SHARDS)
+            }
+        }
+    }
+
+    /// The sort key.
+    pub fn sk(&self) -> String {
+        match self {
+            Key::Notification(_, id) => format!("{NOTIFICATION_PREFIX}{id}"),
+            Key::User(_) => "A#user".to_owned(),
+            Key::Guard(..) | Key::Owner(_) => "-".to_owned(),
+            Key::Dead(_, id) => id.to_string(),
+        }
+    }
+
+    /// The notification that a stream record's keys name; `None` for any other row, so that a
+    /// function survives rows of a newer version.
+    pub fn notification(pk: &str, sk: &str) -> Option<(UserId, NotificationId)> {
+        let user = UserId::parse(pk.strip_prefix("U#")?)?;
+        let id = NotificationId::parse(sk.strip_prefix(NOTIFICATION_PREFIX)?)?;
+        Some((user, id))
+    }
+}
+
+/// Text from outside as a part of a key: percent-encoded, or beyond 128 bytes `=` and its hash.
+/// Injective: neither `#` nor `=` remains, and `%` only as an escape.
+fn encode(text: &str) -> String {
+    if text.len() > 128 {
+        let mut hashed = String::from("=");
+        for byte in Sha256::digest(text.as_bytes()) {
+            write!(hashed, "{byte:02x}").expect("a String takes everything");
+        }
+        return hashed;
+    }
+    let mut encoded = String::with_capacity(text.len());
+    for byte in text.bytes() {
+        match byte {
+            _ if byte.is_ascii_alphanumeric() || b"-_.~:/@|".contains(&byte) => {
+                encoded.push(char::from(byte));
+            }
+            _ => write!(encoded, "%{byte:02X}").expect("a String takes everything"),
+        }
+    }
+    encoded
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_notification_key_is_read_back() {
+        let user = UserId::parse("auth0|ana").unwrap();
+        let id = NotificationId::new(Timestamp::UNIX_EPOCH, [1; 10]);
+        let key = Key::Notification(user.clone(), id);
+        assert_eq!(Key::notification(&key.pk(), &key.sk()), Some((user, id)));
+        for (pk, sk) in [
+            ("U#ana", "A#user"),
+            ("X#ana", &key.sk()),
+            ("U#ana", "N#x"),
+            ("", ""),
+        ] {
+            assert_eq!(Key::notification(pk, sk), None, "{pk} {sk}");
+        }
+    }
+
+    #[test]
+    fn f55_no_two_guards_share_a_key() {
+        let parts = ["a", "a#b", "b", "#", "%23", "", "=", "a%", "ü"];
+        let long = "x".repeat(129);
+        let longer = "x".repeat(130);
+        let all: Vec<&str> = parts.into_iter().chain([&*long, &*longer]).collect();
+        let mut keys = std::collections::HashSet::new();
+        for producer in &all {
+            for key in &all {
+                let guard = Key::Guard((*producer).to_owned(), (*key).to_owned());
+                assert!(keys.insert(guard.pk()), "{producer:?} {key:?}");
+            }
+        }
+    }
+}

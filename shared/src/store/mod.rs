@@ -1,0 +1,116 @@
+//! The table in the domain's words. No signature outside this folder names a type of AWS.
+
+mod guards;
+mod inbox;
+pub mod keys;
+mod pushes;
+mod row;
+mod users;
+mod writes;
+
+pub use guards::{Claim, Guard};
+pub use inbox::{Counts, Slice};
+pub use pushes::DeadRecord;
+pub use users::{Owner, Registration, User};
+pub use writes::{FRESH, PUTS_IN_FLIGHT, Put};
+
+use std::collections::HashMap;
+use std::fmt::Display;
+
+use aws_sdk_dynamodb::Client;
+use aws_sdk_dynamodb::error::{ProvideErrorMetadata, SdkError};
+use aws_sdk_dynamodb::types::AttributeValue;
+
+use crate::error::{Error, Result};
+use keys::Key;
+use row::Item;
+
+/// The table. Cheap to clone.
+#[derive(Clone)]
+pub struct Store {
+    client: Client,
+    /// The same connections without retries, for what is finished in another way.
+    once: Client,
+    table: String,
+}
+
+impl Store {
+    /// A table reached by `client`, which retries, and by `once`, which does not.
+    pub fn new(client: Client, once: Client, table: String) -> Store {
+        Store {
+            client,
+            once,
+            table,
+        }
+    }
+
+    /// Opens the connection, so that the first request does not wait for it. The answer does not
+    /// matter: a table that is away is reported by whoever needs it.
+    pub async fn connect(&self) {
+        let key = item_key(&Key::Owner("connect".to_owned()));
+        let get = self.once.get_item().table_name(&self.table);
+        if let Err(error) = get.set_key(Some(key)).send().await {
+            tracing::debug!(error = %failure("the table", error).chain(), "not connected");
+        }
+    }
+
+    async fn get(&self, key: &Key, what: &'static str) -> Result<Option<Item>> {
+        let get = self.client.get_item().table_name(&self.table);
+        let get = get.set_key(Some(item_key(key))).consistent_read(true);
+        let answer = get.send().await;
+        Ok(answer.map_err(|error| failure(what, error))?.item)
+    }
+}
+
+fn s(text: impl Into<String>) -> AttributeValue {
+    AttributeValue::S(text.into())
+}
+
+fn n(number: impl Display) -> AttributeValue {
+    AttributeValue::N(number.to_string())
+}
+
+fn item_key(key: &Key) -> HashMap<String, AttributeValue> {
+    HashMap::from([
+        ("pk".to_owned(), s(key.pk())),
+        ("sk".to_owned(), s(key.sk())),
+    ])
+}
+
+fn decode<T: serde::de::DeserializeOwned>(item: Item, what: &'static str) -> Result<T> {
+    serde_dynamo::from_item(item).map_err(|source| Error::Internal {
+        what,
+        source: source.into(),
+    })
+}
+
+fn encode<T: serde::Serialize>(value: T, what: &'static str) -> Result<AttributeValue> {
+    serde_dynamo::to_attribute_value(value).map_err(|source| Error::Internal {
+        what,
+        source: source.into(),
+    })
+}
+
+/// The one place where an answer of DynamoDB becomes one of our errors. What is not known to be
+/// our fault may pass: it is an outage, never "not found".
+fn failure<E>(what: &'static str, error: SdkError<E>) -> Error
+where
+    SdkError<E>: ProvideErrorMetadata + std::error::Error + Send + Sync + 'static,
+    E: Send + Sync + 'static,
+{
+    let code = error.code().unwrap_or_default().to_owned();
+    let source = Box::new(error);
+    match code.as_str() {
+        "ConditionalCheckFailedException"
+        | "TransactionCanceledException"
+        | "TransactionConflictException" => Error::Conflict("somebody else changed it meanwhile"),
+        "ProvisionedThroughputExceededException"
+        | "ThrottlingException"
+        | "RequestLimitExceeded" => Error::Throttled { what, source },
+        "ValidationException"
+        | "AccessDeniedException"
+        | "ResourceNotFoundException"
+        | "ItemCollectionSizeLimitExceededException" => Error::Internal { what, source },
+        _ => Error::Unavailable { what, source },
+    }
+}

@@ -1,0 +1,203 @@
+//! What pushing reads and writes: rows by the batch, outcomes, records that cannot be decoded.
+
+use std::collections::{HashMap, HashSet};
+use std::time::Duration;
+
+use jiff::Timestamp;
+
+use aws_sdk_dynamodb::types::KeysAndAttributes;
+
+use super::keys::Key;
+use super::row::{self, Item};
+use super::users::User;
+use super::{Store, decode, encode, failure, item_key, n, s};
+use crate::error::{Error, Result};
+use crate::id::{NotificationId, UserId};
+use crate::notification::Notification;
+use crate::outcome::Outcome;
+
+/// Keys in one `BatchGetItem`: DynamoDB's limit.
+const BATCH: usize = 100;
+/// How often keys that DynamoDB left open are asked for again.
+const ROUNDS: u32 = 5;
+
+/// How long a record that cannot be decoded is kept, in seconds: 30 days.
+const DEAD_LIFE: i64 = 30 * 86_400;
+
+/// A stream record that could not be handled.
+pub struct DeadRecord<'r> {
+    /// The row's keys, as far as they could be read.
+    pub pk: Option<&'r str>,
+    /// See `pk`.
+    pub sk: Option<&'r str>,
+    /// Its place in the stream, if it has one.
+    pub sequence_number: Option<&'r str>,
+    /// Why.
+    pub reason: &'r str,
+}
+
+impl Store {
+    /// All rows with these keys that exist, in no order; read consistently. What DynamoDB leaves
+    /// open is asked for again, and never taken for "gone".
+    pub(super) async fn get_all(
+        &self,
+        keys: Vec<Key>,
+        projection: Option<&str>,
+    ) -> Result<Vec<Item>> {
+        let distinct: HashSet<Key> = keys.into_iter().collect();
+        let distinct: Vec<Key> = distinct.into_iter().collect();
+        let mut found = Vec::new();
+        for chunk in distinct.chunks(BATCH) {
+            let mut open: Vec<_> = chunk.iter().map(item_key).collect();
+            for round in 0..ROUNDS {
+                if round > 0 {
+                    tokio::time::sleep(Duration::from_millis(25 << round)).await;
+                }
+                let (items, left) = self.get_batch(open, projection).await?;
+                found.extend(items);
+                open = left;
+                if open.is_empty() {
+                    break;
+                }
+            }
+            if !open.is_empty() {
+                return Err(Error::Throttled {
+                    what: "the table",
+                    source: "it left keys of a batch unread".into(),
+                });
+            }
+        }
+        Ok(found)
+    }
+
+    async fn get_batch(
+        &self,
+        keys: Vec<Item>,
+        projection: Option<&str>,
+    ) -> Result<(Vec<Item>, Vec<Item>)> {
+        let wanted = KeysAndAttributes::builder()
+            .set_keys(Some(keys))
+            .set_projection_expression(projection.map(str::to_owned))
+            .consistent_read(true)
+            .build()
+            .expect("the keys are given");
+        let get = self
+            .client
+            .batch_get_item()
+            .request_items(&self.table, wanted);
+        let answer = get
+            .send()
+            .await
+            .map_err(|error| failure("the table", error))?;
+        let found = answer.responses.unwrap_or_default().into_values().flatten();
+        let left = answer.unprocessed_keys.unwrap_or_default().into_values();
+        Ok((found.collect(), left.flat_map(|keys| keys.keys).collect()))
+    }
+
+    /// The notifications of a batch that exist; a row that cannot be read is an error of its own.
+    pub async fn notifications(
+        &self,
+        wanted: &[(UserId, NotificationId)],
+    ) -> Result<HashMap<(UserId, NotificationId), Result<Notification>>> {
+        let keys = wanted.iter().cloned();
+        let keys = keys.map(|(user, id)| Key::Notification(user, id)).collect();
+        let named = |item: Item| {
+            let text = |name| item.get(name).and_then(|value| value.as_s().ok());
+            let key = Key::notification(text("pk")?, text("sk")?)?;
+            Some((key, row::from_item(item)))
+        };
+        let items = self.get_all(keys, None).await?;
+        Ok(items.into_iter().filter_map(named).collect())
+    }
+
+    /// The rows of these users; who has none is left out.
+    pub async fn users(&self, wanted: HashSet<UserId>) -> Result<HashMap<UserId, User>> {
+        let items = self
+            .get_all(wanted.into_iter().map(Key::User).collect(), None)
+            .await?;
+        let named = |item: Item| {
+            let pk = item.get("pk")?.as_s().ok()?;
+            let user = UserId::parse(pk.strip_prefix("U#")?)?;
+            Some(decode(item, "a user's row could not be read").map(|row| (user, row)))
+        };
+        items.into_iter().filter_map(named).collect()
+    }
+
+    /// Records what became of a push: once ended it stays so, and a row that is gone stays gone.
+    /// Returns whether it was recorded.
+    pub async fn record_outcome(
+        &self,
+        user: &UserId,
+        id: NotificationId,
+        outcome: &Outcome,
+    ) -> Result<bool> {
+        let update = self.client.update_item().table_name(&self.table);
+        let update = update
+            .set_key(Some(item_key(&Key::Notification(user.clone(), id))))
+            .update_expression("SET po = :outcome")
+            .condition_expression("attribute_exists(pk) AND attribute_not_exists(po.s)")
+            .expression_attribute_values(
+                ":outcome",
+                encode(outcome, "an outcome could not be written")?,
+            );
+        match update
+            .send()
+            .await
+            .map_err(|error| failure("the outcome", error))
+        {
+            Ok(_) => Ok(true),
+            Err(Error::Conflict(_)) => Ok(false),
+            Err(other) => Err(other),
+        }
+    }
+
+    /// Replaces the mark that a push may be on its way, which is written before it is sent.
+    pub async fn settle_outcome(
+        &self,
+        user: &UserId,
+        id: NotificationId,
+        outcome: &Outcome,
+    ) -> Result<()> {
+        let update = self.client.update_item().table_name(&self.table);
+        let update = update
+            .set_key(Some(item_key(&Key::Notification(user.clone(), id))))
+            .update_expression("SET po = :outcome")
+            .condition_expression("attribute_exists(pk) AND po.s = :unknown")
+            .expression_attribute_values(":unknown", s("unknown"))
+            .expression_attribute_values(
+                ":outcome",
+                encode(outcome, "an outcome could not be written")?,
+            );
+        match update
+            .send()
+            .await
+            .map_err(|error| failure("the outcome", error))
+        {
+            Ok(_) | Err(Error::Conflict(_)) => Ok(()),
+            Err(other) => Err(other),
+        }
+    }
+
+    /// Keeps what is known of a record that cannot be handled, so that its neighbours go on.
+    pub async fn put_dead(&self, now: Timestamp, record: &DeadRecord<'_>) -> Result<()> {
+        let key = Key::Dead(now, NotificationId::draw(now));
+        let put = self.client.put_item().table_name(&self.table);
+        let put = put
+            .set_item(Some(item_key(&key)))
+            .item("w", s(record.reason))
+            .item("expires_at", n(now.as_second() + DEAD_LIFE));
+        let fields = [
+            ("rpk", record.pk),
+            ("rsk", record.sk),
+            ("seq", record.sequence_number),
+        ];
+        let put = fields
+            .into_iter()
+            .fold(put, |put, (name, value)| match value {
+                Some(value) => put.item(name, s(value)),
+                None => put,
+            });
+        let sent = put.send().await;
+        sent.map(drop).map_err(|error| failure("the table", error))
+    }
+}

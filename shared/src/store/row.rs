@@ -1,0 +1,222 @@
+//! A notification as it is written: short attribute names, so that a typical row stays below
+//! 400 bytes, which makes ten of them one read unit.
+
+use std::collections::HashMap;
+
+use aws_sdk_dynamodb::types::AttributeValue;
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+
+use super::keys::Key;
+use crate::error::{Error, Result};
+use crate::id::{DeviceId, UserId};
+use crate::notification::{Actor, Content, Notification};
+use crate::outcome::Outcome;
+use crate::push_options::{Disclosure, Options, Priority, Push};
+
+/// The table's own form of a row.
+pub type Item = HashMap<String, AttributeValue>;
+
+/// The version of this form. A reader refuses a row of a newer one.
+const VERSION: u8 = 1;
+
+#[derive(Serialize, Deserialize)]
+struct Row {
+    pk: String,
+    sk: String,
+    v: u8,
+    expires_at: i64,
+    #[serde(rename = "t")]
+    kind: String,
+    #[serde(rename = "ti", skip_serializing_if = "Option::is_none", default)]
+    title: Option<String>,
+    #[serde(rename = "b", skip_serializing_if = "Option::is_none", default)]
+    body: Option<String>,
+    #[serde(rename = "a", skip_serializing_if = "Option::is_none", default)]
+    actor: Option<ActorRow>,
+    #[serde(rename = "g", skip_serializing_if = "Option::is_none", default)]
+    group: Option<String>,
+    #[serde(rename = "l", skip_serializing_if = "Option::is_none", default)]
+    link: Option<String>,
+    #[serde(rename = "im", skip_serializing_if = "Option::is_none", default)]
+    image: Option<String>,
+    #[serde(rename = "d", skip_serializing_if = "Option::is_none", default)]
+    data: Option<Map<String, Value>>,
+    #[serde(rename = "o", skip_serializing_if = "Option::is_none", default)]
+    occurred_at: Option<i64>,
+    #[serde(rename = "od", skip_serializing_if = "Option::is_none", default)]
+    origin_device: Option<DeviceId>,
+    #[serde(rename = "p", skip_serializing_if = "Option::is_none", default)]
+    push: Option<PushRow>,
+    #[serde(rename = "r", skip_serializing_if = "Option::is_none", default)]
+    read_at: Option<i64>,
+    #[serde(rename = "ar", skip_serializing_if = "Option::is_none", default)]
+    archived_at: Option<i64>,
+    #[serde(rename = "po", skip_serializing_if = "Option::is_none", default)]
+    outcome: Option<Outcome>,
+}
+
+#[derive(Serialize, Deserialize)]
+struct ActorRow {
+    #[serde(rename = "i")]
+    id: UserId,
+    #[serde(rename = "n", skip_serializing_if = "Option::is_none", default)]
+    name: Option<String>,
+    #[serde(rename = "m", skip_serializing_if = "Option::is_none", default)]
+    image: Option<String>,
+}
+
+/// The push options that differ from the default.
+#[derive(Serialize, Deserialize, Default)]
+struct PushRow {
+    #[serde(rename = "x", skip_serializing_if = "Option::is_none", default)]
+    off: Option<bool>,
+    #[serde(rename = "si", skip_serializing_if = "Option::is_none", default)]
+    silent: Option<bool>,
+    #[serde(rename = "p", skip_serializing_if = "Option::is_none", default)]
+    priority: Option<Priority>,
+    #[serde(rename = "t", skip_serializing_if = "Option::is_none", default)]
+    ttl: Option<u32>,
+    #[serde(rename = "s", skip_serializing_if = "Option::is_none", default)]
+    sound: Option<String>,
+    #[serde(rename = "o", skip_serializing_if = "Option::is_none", default)]
+    once: Option<bool>,
+    #[serde(rename = "c", skip_serializing_if = "Option::is_none", default)]
+    content: Option<Disclosure>,
+    #[serde(rename = "ch", skip_serializing_if = "Option::is_none", default)]
+    channel: Option<String>,
+    #[serde(rename = "ca", skip_serializing_if = "Option::is_none", default)]
+    category: Option<String>,
+    #[serde(rename = "il", skip_serializing_if = "Option::is_none", default)]
+    interruption_level: Option<String>,
+}
+
+fn push_row(push: &Push) -> Option<PushRow> {
+    let options = match push {
+        Push::Off => {
+            return Some(PushRow {
+                off: Some(true),
+                ..PushRow::default()
+            });
+        }
+        Push::On(options) => options.clone(),
+    };
+    let default = Options::default();
+    if options == default {
+        return None;
+    }
+    Some(PushRow {
+        off: None,
+        silent: options.silent.then_some(true),
+        priority: (options.priority != default.priority).then_some(options.priority),
+        ttl: (options.ttl != default.ttl).then_some(options.ttl),
+        sound: (options.sound != default.sound).then_some(options.sound),
+        once: options.once.then_some(true),
+        content: (options.content != default.content).then_some(options.content),
+        channel: options.channel,
+        category: options.category,
+        interruption_level: options.interruption_level,
+    })
+}
+
+fn push_of(row: Option<PushRow>) -> Push {
+    let default = Options::default();
+    match row {
+        None => Push::default(),
+        Some(PushRow {
+            off: Some(true), ..
+        }) => Push::Off,
+        Some(row) => Push::On(Options {
+            silent: row.silent.unwrap_or(default.silent),
+            priority: row.priority.unwrap_or(default.priority),
+            ttl: row.ttl.unwrap_or(default.ttl),
+            sound: row.sound.unwrap_or(default.sound),
+            once: row.once.unwrap_or(default.once),
+            content: row.content.unwrap_or(default.content),
+            channel: row.channel,
+            category: row.category,
+            interruption_level: row.interruption_level,
+        }),
+    }
+}
+
+fn moment(millis: i64) -> Option<Timestamp> {
+    Timestamp::from_millisecond(millis).ok()
+}
+
+/// The row of a notification.
+pub fn to_item(notification: &Notification) -> Result<Item> {
+    let content = notification.content.clone();
+    let key = Key::Notification(notification.recipient.clone(), notification.id);
+    let outcome = &notification.outcome;
+    let row = Row {
+        pk: key.pk(),
+        sk: key.sk(),
+        v: VERSION,
+        expires_at: notification.expires_at,
+        push: push_row(&content.push),
+        kind: content.kind,
+        title: content.title,
+        body: content.body,
+        actor: content.actor.map(|actor| ActorRow {
+            id: actor.id,
+            name: actor.name,
+            image: actor.image,
+        }),
+        group: content.group,
+        link: content.link,
+        image: content.image,
+        data: content.data,
+        occurred_at: content.occurred_at.map(Timestamp::as_millisecond),
+        origin_device: content.origin_device,
+        read_at: notification.read_at.map(Timestamp::as_millisecond),
+        archived_at: notification.archived_at.map(Timestamp::as_millisecond),
+        outcome: (*outcome != Outcome::default()).then(|| outcome.clone()),
+    };
+    serde_dynamo::to_item(row).map_err(|source| Error::Internal {
+        what: "a notification could not be written as a row",
+        source: source.into(),
+    })
+}
+
+/// The notification of a row; an error for what is not one, or is of a newer version.
+pub fn from_item(item: Item) -> Result<Notification> {
+    let unreadable = |source| Error::Internal {
+        what: "a row could not be read as a notification",
+        source,
+    };
+    let row: Row = serde_dynamo::from_item(item).map_err(|error| unreadable(error.into()))?;
+    if row.v > VERSION {
+        let text = format!("it has version {}, known is {VERSION}", row.v);
+        return Err(unreadable(text.into()));
+    }
+    let Some((recipient, id)) = Key::notification(&row.pk, &row.sk) else {
+        return Err(unreadable("its key is another's".into()));
+    };
+    Ok(Notification {
+        recipient,
+        id,
+        content: Content {
+            kind: row.kind,
+            title: row.title,
+            body: row.body,
+            actor: row.actor.map(|actor| Actor {
+                id: actor.id,
+                name: actor.name,
+                image: actor.image,
+            }),
+            group: row.group,
+            link: row.link,
+            image: row.image,
+            data: row.data,
+            occurred_at: row.occurred_at.and_then(moment),
+            origin_device: row.origin_device,
+            push: push_of(row.push),
+        },
+        expires_at: row.expires_at,
+        read_at: row.read_at.and_then(moment),
+        archived_at: row.archived_at.and_then(moment),
+        outcome: row.outcome.unwrap_or_default(),
+    })
+}

@@ -1,0 +1,243 @@
+//! A user's row: devices, and who holds which SNS endpoint.
+//!
+//! SNS gives one endpoint per token, so an endpoint has one owner: a row of its own, whose version
+//! grows with every registration. Whoever removes a dead endpoint names the version it saw, and a
+//! registration that came meanwhile wins.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use aws_sdk_dynamodb::error::BuildError;
+use aws_sdk_dynamodb::types::builders::TransactWriteItemBuilder;
+use aws_sdk_dynamodb::types::{AttributeValue, Delete, Put, TransactWriteItem, Update};
+
+use super::keys::Key;
+use super::{Store, decode, encode, failure, item_key, n, s};
+use crate::device::{Device, endpoint_id};
+use crate::error::{Error, Result};
+use crate::id::{DeviceId, UserId};
+
+/// What is kept of a user.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct User {
+    /// The devices; `None` if there never was one.
+    #[serde(rename = "dev", default)]
+    devices: Option<BTreeMap<DeviceId, Device>>,
+}
+
+/// The one user and device that hold an SNS endpoint.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Owner {
+    /// Whose device.
+    #[serde(rename = "u")]
+    pub user: UserId,
+    /// Which device.
+    #[serde(rename = "d")]
+    pub device: DeviceId,
+    /// Grows with every registration.
+    #[serde(rename = "ver")]
+    pub version: u64,
+}
+
+/// A device about to be registered, with all that was read before.
+pub struct Registration<'r> {
+    /// Whose device.
+    pub user: &'r UserId,
+    /// Which device.
+    pub id: &'r DeviceId,
+    /// What is to be kept of it.
+    pub device: Device,
+    /// The user as read.
+    pub seen: &'r User,
+    /// The endpoint's owner as read.
+    pub owner: Option<&'r Owner>,
+    /// Whether the owner is another user who still lists the endpoint.
+    pub leaves_other: bool,
+    /// Other devices of the same user that go.
+    pub dropped: Vec<DeviceId>,
+}
+
+impl User {
+    /// The devices by id.
+    pub fn devices(&self) -> impl Iterator<Item = (&DeviceId, &Device)> {
+        self.devices.iter().flatten()
+    }
+
+    /// One device.
+    pub fn device(&self, id: &DeviceId) -> Option<&Device> {
+        self.devices.as_ref()?.get(id)
+    }
+}
+
+impl Store {
+    /// A user's row, read consistently; empty if there is none.
+    pub async fn user(&self, user: &UserId) -> Result<User> {
+        let item = self.get(&Key::User(user.clone()), "the user").await?;
+        item.map_or_else(
+            || Ok(User::default()),
+            |item| decode(item, "a user's row could not be read"),
+        )
+    }
+
+    /// Who holds an endpoint.
+    pub async fn owner(&self, endpoint: &str) -> Result<Option<Owner>> {
+        let key = Key::Owner(endpoint_id(endpoint).to_owned());
+        let item = self.get(&key, "the endpoint's owner").await?;
+        item.map(|item| decode(item, "an endpoint's owner could not be read"))
+            .transpose()
+    }
+
+    /// Registers a device in one transaction: the user's row, the endpoint's owner, and whoever
+    /// held it before. A conflict if anything changed since it was read.
+    pub async fn register(&self, registration: &Registration<'_>) -> Result<()> {
+        let mut writes = vec![
+            self.user_update(registration)?,
+            self.owner_put(registration)?,
+        ];
+        if let Some(owner) = registration.owner.filter(|_| registration.leaves_other) {
+            let endpoint = &registration.device.endpoint;
+            writes.push(self.device_removal(&owner.user, &owner.device, endpoint)?);
+        }
+        let replaced = registration.seen.device(registration.id).into_iter();
+        let dropped = registration.dropped.iter();
+        let gone = replaced.chain(dropped.filter_map(|id| registration.seen.device(id)));
+        for device in gone.filter(|device| device.endpoint != registration.device.endpoint) {
+            let key = Key::Owner(device.endpoint_id().to_owned());
+            writes.push(self.owner_removal(&key, registration.user)?);
+        }
+        self.transact(writes).await
+    }
+
+    /// Removes a device, and its endpoint's owner if that is this device. A conflict if either
+    /// changed since it was read.
+    pub async fn remove_device(
+        &self,
+        user: &UserId,
+        id: &DeviceId,
+        endpoint: &str,
+        owner: Option<&Owner>,
+    ) -> Result<()> {
+        let mut writes = vec![self.device_removal(user, id, endpoint)?];
+        if let Some(owner) = owner.filter(|owner| owner.user == *user && owner.device == *id) {
+            let key = Key::Owner(endpoint_id(endpoint).to_owned());
+            let delete = Delete::builder()
+                .table_name(&self.table)
+                .set_key(Some(item_key(&key)))
+                .condition_expression("ver = :version")
+                .expression_attribute_values(":version", n(owner.version))
+                .build();
+            writes.push(write(delete, TransactWriteItemBuilder::delete)?);
+        }
+        self.transact(writes).await
+    }
+
+    async fn transact(&self, writes: Vec<TransactWriteItem>) -> Result<()> {
+        let transaction = self.client.transact_write_items();
+        let sent = transaction.set_transact_items(Some(writes)).send().await;
+        sent.map(drop)
+            .map_err(|error| failure("the device's row", error))
+    }
+
+    fn user_update(&self, registration: &Registration) -> Result<TransactWriteItem> {
+        let device = encode(&registration.device, "a device could not be written")?;
+        let id = registration.id.as_str();
+        let update = Update::builder()
+            .table_name(&self.table)
+            .set_key(Some(item_key(&Key::User(registration.user.clone()))));
+        if registration.seen.devices.is_none() {
+            let devices = AttributeValue::M([(id.to_owned(), device)].into());
+            let update = update
+                .update_expression("SET dev = :devices")
+                .condition_expression("attribute_not_exists(dev)")
+                .expression_attribute_values(":devices", devices);
+            return write(update.build(), TransactWriteItemBuilder::update);
+        }
+        let mut update = update
+            .expression_attribute_names("#id", id)
+            .expression_attribute_values(":device", device);
+        let mut conditions = vec![match registration.seen.device(registration.id) {
+            None => "attribute_exists(dev) AND attribute_not_exists(dev.#id)".to_owned(),
+            Some(seen) => {
+                update = update.expression_attribute_values(":seen", s(&seen.endpoint));
+                "dev.#id.e = :seen".to_owned()
+            }
+        }];
+        let mut removals = Vec::new();
+        for (index, dropped) in registration.dropped.iter().enumerate() {
+            let Some(seen) = registration.seen.device(dropped) else {
+                continue;
+            };
+            update = update
+                .expression_attribute_names(format!("#drop{index}"), dropped.as_str())
+                .expression_attribute_values(format!(":drop{index}"), s(&seen.endpoint));
+            conditions.push(format!("dev.#drop{index}.e = :drop{index}"));
+            removals.push(format!("dev.#drop{index}"));
+        }
+        let mut expression = "SET dev.#id = :device".to_owned();
+        if !removals.is_empty() {
+            expression = format!("{expression} REMOVE {}", removals.join(", "));
+        }
+        let update = update
+            .update_expression(expression)
+            .condition_expression(conditions.join(" AND "));
+        write(update.build(), TransactWriteItemBuilder::update)
+    }
+
+    fn owner_put(&self, registration: &Registration) -> Result<TransactWriteItem> {
+        let endpoint = registration.device.endpoint_id().to_owned();
+        let version = registration.owner.map_or(0, |owner| owner.version);
+        let put = Put::builder()
+            .table_name(&self.table)
+            .set_item(Some(item_key(&Key::Owner(endpoint))))
+            .item("u", s(registration.user.as_str()))
+            .item("d", s(registration.id.as_str()))
+            .item("ver", n(version + 1));
+        let put = if registration.owner.is_some() {
+            put.condition_expression("ver = :version")
+                .expression_attribute_values(":version", n(version))
+        } else {
+            put.condition_expression("attribute_not_exists(pk)")
+        };
+        write(put.build(), TransactWriteItemBuilder::put)
+    }
+
+    fn device_removal(
+        &self,
+        user: &UserId,
+        id: &DeviceId,
+        endpoint: &str,
+    ) -> Result<TransactWriteItem> {
+        let update = Update::builder()
+            .table_name(&self.table)
+            .set_key(Some(item_key(&Key::User(user.clone()))))
+            .update_expression("REMOVE dev.#id")
+            .condition_expression("dev.#id.e = :endpoint")
+            .expression_attribute_names("#id", id.as_str())
+            .expression_attribute_values(":endpoint", s(endpoint));
+        write(update.build(), TransactWriteItemBuilder::update)
+    }
+
+    /// The owner row of an endpoint that the user gives up. If it names another user by now, that
+    /// user took the endpoint over, and the whole transaction must be thought again.
+    fn owner_removal(&self, key: &Key, user: &UserId) -> Result<TransactWriteItem> {
+        let delete = Delete::builder()
+            .table_name(&self.table)
+            .set_key(Some(item_key(key)))
+            .condition_expression("attribute_not_exists(pk) OR u = :user")
+            .expression_attribute_values(":user", s(user.as_str()));
+        write(delete.build(), TransactWriteItemBuilder::delete)
+    }
+}
+
+/// One write of a transaction, from a builder whose required parts are given.
+fn write<T>(
+    built: Result<T, BuildError>,
+    wrap: fn(TransactWriteItemBuilder, T) -> TransactWriteItemBuilder,
+) -> Result<TransactWriteItem> {
+    let part = built.map_err(|source| Error::Internal {
+        what: "a transaction could not be built",
+        source: source.into(),
+    })?;
+    Ok(wrap(TransactWriteItem::builder(), part).build())
+}
