@@ -3,11 +3,10 @@
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
-use sha2::{Digest, Sha256};
 
 use crate::contract::Fields;
 use crate::error::{Error, Result};
-use crate::id::DeviceId;
+use crate::id::{DeviceId, fingerprint};
 
 /// The most devices of one user; one more drops the one that was silent for longest.
 pub const MAX_DEVICES: usize = 20;
@@ -89,9 +88,7 @@ impl Announcement {
 
     /// What is kept of the token: two registrations with the same hash name the same endpoint.
     pub fn token_hash(&self) -> String {
-        let digest = Sha256::digest(self.token.as_bytes());
-        let hex = digest.iter().take(16).map(|byte| format!("{byte:02x}"));
-        hex.collect()
+        fingerprint(&self.token)
     }
 }
 

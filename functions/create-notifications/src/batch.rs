@@ -29,12 +29,12 @@ pub async fn create(handler: &Handler, request: &Request, clock: Clock) -> Resul
     let mut stored = drafts.iter().zip(&accepted.ids);
     let results: Vec<Value> = parsed
         .iter()
-        .map(|item| match item {
-            Err(error) => item_problem(error),
-            Ok(_) => {
-                let data = stored.next().map(|(draft, ids)| results(draft, ids));
-                json!({"status": 201, "data": data.unwrap_or_default()})
+        .map(|item| {
+            if let Err(error) = item {
+                return item_problem(error);
             }
+            let data = stored.next().map(|(draft, ids)| results(draft, ids));
+            json!({"status": 201, "data": data.unwrap_or_default()})
         })
         .collect();
     let reply = Reply::multi(&json!({"data": results}))?;

@@ -2,12 +2,11 @@
 
 use jiff::Timestamp;
 use serde_json::Value;
-use sha2::{Digest, Sha256};
 use shared::clock::Clock;
 use shared::create::{Accepted, RequestKey, create_drawn, create_keyed};
 use shared::error::{Error, Result};
 use shared::http::{self, Reply, Request};
-use shared::id::NotificationId;
+use shared::id::{NotificationId, fingerprint};
 use shared::notification::Draft;
 use shared::store::Store;
 use shared::store::keys::Key;
@@ -45,16 +44,11 @@ impl Handler {
         let Some(key) = http::idempotency_key(request)? else {
             return create_drawn(&self.store, clock, drafts, self.retention).await;
         };
-        let digest = Sha256::digest(body.to_string().as_bytes());
         let guard = Key::Guard(producer, key.to_owned());
         let key = RequestKey {
             seed: guard.pk(),
             guard,
-            body_hash: digest
-                .iter()
-                .take(16)
-                .map(|byte| format!("{byte:02x}"))
-                .collect(),
+            body_hash: fingerprint(&body.to_string()),
             nonce: NotificationId::draw(clock.now()).to_string(),
         };
         create_keyed(&self.store, clock, drafts, self.retention, &key).await

@@ -11,9 +11,8 @@
 use std::fmt::Write as _;
 
 use jiff::Timestamp;
-use sha2::{Digest, Sha256};
 
-use crate::id::{NotificationId, UserId};
+use crate::id::{NotificationId, UserId, fingerprint};
 
 /// What every notification's sort key begins with.
 pub const NOTIFICATION_PREFIX: &str = "N#";
@@ -69,15 +68,11 @@ impl Key {
     }
 }
 
-/// Text from outside as a part of a key: percent-encoded, or beyond 128 bytes `=` and its hash.
+/// Text from outside as a part of a key: percent-encoded, or beyond 128 bytes `=` and its fingerprint.
 /// Injective: neither `#` nor `=` remains, and `%` only as an escape.
 fn encode(text: &str) -> String {
     if text.len() > 128 {
-        let mut hashed = String::from("=");
-        for byte in Sha256::digest(text.as_bytes()) {
-            write!(hashed, "{byte:02x}").expect("a String takes everything");
-        }
-        return hashed;
+        return format!("={}", fingerprint(text));
     }
     let mut encoded = String::with_capacity(text.len());
     for byte in text.bytes() {
