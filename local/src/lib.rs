@@ -1,1 +1,30 @@
-//! Runs a SAM template on this machine.
+//! Runs a SAM template on this machine: the real function binaries over the Lambda Runtime API, and narrow stand-ins
+//! for the managed services around them, in one process and on 127.0.0.1 only.
+
+mod cors;
+mod error;
+pub mod filter;
+pub mod function;
+mod gateway;
+mod http_event;
+mod http_reply;
+mod ids;
+mod instance;
+mod intrinsics;
+pub mod mapping;
+pub mod outbox;
+mod output;
+pub mod queue;
+mod routes;
+mod runtime_api;
+pub mod sns;
+mod stack;
+pub mod state;
+pub mod table;
+pub mod template;
+mod tokens;
+mod yaml;
+
+pub use error::{Error, Result};
+pub use stack::{Options, Stack, listen};
+pub use tokens::Signer;

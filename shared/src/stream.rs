@@ -10,6 +10,8 @@ use serde_json::value::RawValue;
 use crate::id::{NotificationId, UserId};
 use crate::store::keys::{Key, NOTIFICATION_PREFIX};
 
+pub use crate::store::Undecodable;
+
 /// The answer to a batch: what must be delivered again.
 pub type Response = DynamoDbEventResponse;
 
@@ -37,19 +39,6 @@ pub enum Record {
     Ignored,
     /// Not a record as we know them.
     Undecodable(Undecodable),
-}
-
-/// What could be read of a record that cannot be handled.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Undecodable {
-    /// The row's partition key.
-    pub pk: Option<String>,
-    /// The row's sort key.
-    pub sk: Option<String>,
-    /// Its place in the stream.
-    pub sequence_number: Option<String>,
-    /// Why it cannot be handled.
-    pub reason: &'static str,
 }
 
 impl Record {
@@ -87,7 +76,7 @@ impl Record {
             pk,
             sk,
             sequence_number,
-            reason,
+            reason: reason.to_owned(),
         })
     }
 }

@@ -5,8 +5,9 @@ use std::time::{Duration, SystemTime};
 use jiff::Timestamp;
 use shared::clock::Clock;
 use shared::error::Result;
-use shared::push::{Pusher, Target};
-use shared::store::{DeadRecord, Store};
+use shared::push::{Pusher, Target, Undone};
+use shared::store::Store;
+use shared::store::keys::Key;
 use shared::stream::{Batch, Record, Response, Undecodable, response};
 
 /// Handles a batch before `deadline`.
@@ -30,11 +31,11 @@ pub async fn handle(pusher: &Pusher, batch: &Batch, deadline: SystemTime) -> Res
                 numbers.push(sequence_number);
             }
             Record::Undecodable(record) => {
-                failed.extend(keep_dead(pusher.store(), clock, record).await?);
+                failed.extend(keep_dead(pusher.store(), clock, &record).await?);
             }
         }
     }
-    failed.extend(push(pusher, &targets, numbers, clock, budget).await);
+    failed.extend(push(pusher, &targets, numbers, clock, budget).await?);
     Ok(response(failed))
 }
 
@@ -45,47 +46,47 @@ async fn push(
     numbers: Vec<String>,
     clock: Clock,
     budget: Duration,
-) -> Vec<String> {
+) -> Result<Vec<String>> {
     let done = match pusher.deliver(targets, clock, budget).await {
         Ok(done) => done,
         Err(error) => {
             tracing::warn!(error = %error.chain(), "a batch must be tried again");
-            return numbers;
+            return Ok(numbers);
         }
     };
     let mut open = Vec::new();
-    for (number, done) in numbers.into_iter().zip(done) {
-        if let Err(reason) = done {
-            tracing::warn!(
-                sequence_number = number,
-                reason,
-                "a push must be tried again"
-            );
-            open.push(number);
+    for (((user, id), number), done) in targets.iter().zip(numbers).zip(done) {
+        match done {
+            Ok(()) => {}
+            Err(Undone::Later(reason)) => {
+                tracing::warn!(sequence_number = number, reason, "a push must be tried again");
+                open.push(number);
+            }
+            Err(Undone::Unreadable(reason)) => {
+                let key = Key::Notification(user.clone(), *id);
+                let record = Undecodable {
+                    pk: Some(key.pk()),
+                    sk: Some(key.sk()),
+                    sequence_number: Some(number),
+                    reason,
+                };
+                open.extend(keep_dead(pusher.store(), clock, &record).await?);
+            }
         }
     }
-    open
+    Ok(open)
 }
 
-/// Keeps what is known of a record that cannot be handled. If even that fails, it must come again:
-/// by its number, or with the whole batch if it has none.
-async fn keep_dead(store: &Store, clock: Clock, record: Undecodable) -> Result<Option<String>> {
-    let dead = DeadRecord {
-        pk: record.pk.as_deref(),
-        sk: record.sk.as_deref(),
-        sequence_number: record.sequence_number.as_deref(),
-        reason: record.reason,
-    };
+/// Keeps what is known of a record that cannot be handled, so that its neighbours go on. If even
+/// that fails, it must come again: by its number, or with the whole batch if it has none.
+async fn keep_dead(store: &Store, clock: Clock, record: &Undecodable) -> Result<Option<String>> {
     tracing::warn!(reason = record.reason, "a record cannot be handled");
-    match (
-        store.put_dead(clock.now(), &dead).await,
-        record.sequence_number,
-    ) {
+    match (store.put_dead(clock.now(), record).await, &record.sequence_number) {
         (Ok(()), _) => Ok(None),
         (Err(error), None) => Err(error),
         (Err(error), Some(number)) => {
             tracing::warn!(error = %error.chain(), "a record must be tried again");
-            Ok(Some(number))
+            Ok(Some(number.clone()))
         }
     }
 }

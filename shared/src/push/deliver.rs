@@ -33,6 +33,14 @@ pub struct Pusher {
     sns: Sns,
 }
 
+/// Why a target is not done.
+pub enum Undone {
+    /// It must be tried again.
+    Later(String),
+    /// Its row cannot be read, and never will.
+    Unreadable(String),
+}
+
 /// A notification to push.
 pub type Target = (UserId, NotificationId);
 
@@ -68,13 +76,13 @@ impl Pusher {
     }
 
     /// Pushes what these rows ask for, within `budget` of the invocation's time. Returns, for each
-    /// target in order, whether it is done; an error says why it must be tried again.
+    /// target in order, whether it is done.
     pub async fn deliver(
         &self,
         targets: &[Target],
         clock: Clock,
         budget: Duration,
-    ) -> Result<Vec<Result<(), String>>> {
+    ) -> Result<Vec<Result<(), Undone>>> {
         let users: HashSet<UserId> = targets.iter().map(|(user, _)| user.clone()).collect();
         let (rows, users) =
             futures_util::try_join!(self.store.notifications(targets), self.store.users(users))?;
@@ -93,8 +101,8 @@ impl Pusher {
             match rows.get(target) {
                 // Gone: retracted, erased or expired.
                 None => Ok(()),
-                Some(Ok(notification)) => run.push(notification).await,
-                Some(Err(error)) => Err(error.chain()),
+                Some(Ok(notification)) => run.push(notification).await.map_err(Undone::Later),
+                Some(Err(error)) => Err(Undone::Unreadable(error.chain())),
             }
         });
         Ok(join_all(done).await)

@@ -4,4 +4,4 @@ mod deliver;
 mod payload;
 mod removal;
 
-pub use deliver::{Pusher, Target};
+pub use deliver::{Pusher, Target, Undone};

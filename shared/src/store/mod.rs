@@ -10,7 +10,7 @@ mod writes;
 
 pub use guards::{Claim, Guard};
 pub use inbox::{Counts, Slice};
-pub use pushes::DeadRecord;
+pub use pushes::Undecodable;
 pub use users::{Owner, Registration, User};
 pub use writes::{FRESH, PUTS_IN_FLIGHT, Put};
 

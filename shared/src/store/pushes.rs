@@ -24,16 +24,17 @@ const ROUNDS: u32 = 5;
 /// How long a record that cannot be decoded is kept, in seconds: 30 days.
 const DEAD_LIFE: i64 = 30 * 86_400;
 
-/// A stream record that could not be handled.
-pub struct DeadRecord<'r> {
-    /// The row's keys, as far as they could be read.
-    pub pk: Option<&'r str>,
-    /// See `pk`.
-    pub sk: Option<&'r str>,
-    /// Its place in the stream, if it has one.
-    pub sequence_number: Option<&'r str>,
-    /// Why.
-    pub reason: &'r str,
+/// What could be read of a stream record that cannot be handled.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Undecodable {
+    /// The row's partition key.
+    pub pk: Option<String>,
+    /// The row's sort key.
+    pub sk: Option<String>,
+    /// Its place in the stream.
+    pub sequence_number: Option<String>,
+    /// Why it cannot be handled.
+    pub reason: String,
 }
 
 impl Store {
@@ -179,17 +180,17 @@ impl Store {
     }
 
     /// Keeps what is known of a record that cannot be handled, so that its neighbours go on.
-    pub async fn put_dead(&self, now: Timestamp, record: &DeadRecord<'_>) -> Result<()> {
+    pub async fn put_dead(&self, now: Timestamp, record: &Undecodable) -> Result<()> {
         let key = Key::Dead(now, NotificationId::draw(now));
         let put = self.client.put_item().table_name(&self.table);
         let put = put
             .set_item(Some(item_key(&key)))
-            .item("w", s(record.reason))
+            .item("w", s(&record.reason))
             .item("expires_at", n(now.as_second() + DEAD_LIFE));
         let fields = [
-            ("rpk", record.pk),
-            ("rsk", record.sk),
-            ("seq", record.sequence_number),
+            ("rpk", &record.pk),
+            ("rsk", &record.sk),
+            ("seq", &record.sequence_number),
         ];
         let put = fields
             .into_iter()

@@ -1,0 +1,125 @@
+//! What the local stack is told about the product: the template's parameters, who holds which token, and the page.
+
+use local::Signer;
+use local::outbox::Page;
+use serde_json::{Value, json};
+use std::collections::BTreeMap;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+const USER_ISSUER: &str = "https://issuer.local/users";
+const USER_AUDIENCE: &str = "tidings-users";
+const PRODUCER_ISSUER: &str = "https://issuer.local/producers";
+const PRODUCER_AUDIENCE: &str = "tidings-producers";
+
+const USER_SCOPE: &str = "tidings/inbox";
+const PRODUCER_SCOPE: &str = "tidings/send";
+const ADMIN_SCOPE: &str = "tidings/admin";
+
+/// How long a local token is accepted.
+const TOKEN_LIFE: Duration = Duration::from_hours(24);
+
+/// The users the page shows.
+const DEMO_USERS: [&str; 2] = ["ana", "bo"];
+
+/// Who a token is for.
+pub enum Holder<'a> {
+    /// A user, by id.
+    User(&'a str),
+    /// A backend service, by name.
+    Producer(&'a str),
+    /// An administrator, by name; may do what a producer may.
+    Admin(&'a str),
+}
+
+/// The claims of a token that is valid from now on.
+pub fn claims(holder: &Holder) -> Value {
+    let (issuer, audience, subject, scope) = match holder {
+        Holder::User(id) => (USER_ISSUER, USER_AUDIENCE, id, USER_SCOPE.to_owned()),
+        Holder::Producer(name) => (
+            PRODUCER_ISSUER,
+            PRODUCER_AUDIENCE,
+            name,
+            PRODUCER_SCOPE.to_owned(),
+        ),
+        Holder::Admin(name) => (
+            PRODUCER_ISSUER,
+            PRODUCER_AUDIENCE,
+            name,
+            format!("{PRODUCER_SCOPE} {ADMIN_SCOPE}"),
+        ),
+    };
+    let now = SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .unwrap_or_default();
+    json!({
+        "iss": issuer,
+        "aud": audience,
+        "sub": subject,
+        "scope": scope,
+        "iat": now.as_secs(),
+        "exp": (now + TOKEN_LIFE).as_secs(),
+    })
+}
+
+/// The template's parameters for a stack whose API is on this port.
+pub fn parameters(port: u16) -> BTreeMap<String, String> {
+    let app = |platform: &str| {
+        format!(
+            "arn:aws:sns:{}:{}:app/{platform}/local",
+            local::template::REGION,
+            local::template::ACCOUNT
+        )
+    };
+    [
+        ("UserIssuer", USER_ISSUER.to_owned()),
+        ("UserAudiences", USER_AUDIENCE.to_owned()),
+        ("UserScope", USER_SCOPE.to_owned()),
+        ("ProducerIssuer", PRODUCER_ISSUER.to_owned()),
+        ("ProducerAudiences", PRODUCER_AUDIENCE.to_owned()),
+        (
+            "CorsOrigins",
+            format!("http://localhost:{port},http://127.0.0.1:{port}"),
+        ),
+        ("FcmApplicationArn", app("GCM")),
+        ("ApnsApplicationArn", app("APNS")),
+        ("ApnsSandboxApplicationArn", app("APNS_SANDBOX")),
+    ]
+    .map(|(name, value)| (name.to_owned(), value))
+    .into()
+}
+
+/// The page with the phones, and the tokens it works with.
+pub fn pages(signer: &Signer, api: &str) -> Vec<Page> {
+    let users: Vec<_> = DEMO_USERS
+        .iter()
+        .map(|id| json!({"id": id, "token": signer.sign(&claims(&Holder::User(id)))}))
+        .collect();
+    let session = json!({
+        "api": api,
+        "producer_token": signer.sign(&claims(&Holder::Producer("producer"))),
+        "users": users,
+    });
+    let page = |path, content_type, body: &str| Page {
+        path,
+        content_type,
+        body: body.to_owned(),
+    };
+    vec![
+        page(
+            "index.html",
+            "text/html; charset=utf-8",
+            include_str!("../page/index.html"),
+        ),
+        page(
+            "page.css",
+            "text/css; charset=utf-8",
+            include_str!("../page/page.css"),
+        ),
+        page(
+            "page.js",
+            "text/javascript; charset=utf-8",
+            include_str!("../page/page.js"),
+        ),
+        page("session.json", "application/json", &session.to_string()),
+    ]
+}

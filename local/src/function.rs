@@ -1,0 +1,226 @@
+//! A function: its instances, started on demand and kept while they are of use.
+
+use crate::instance::{Instance, Launch};
+use crate::intrinsics::function_arn;
+use crate::template::{FunctionSpec, REGION};
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::time::{Duration, Instant};
+use tokio::sync::{Semaphore, watch};
+use tokio::task::JoinSet;
+
+/// The most instances of one function; what comes while all are busy waits.
+const MAX_INSTANCES: usize = 16;
+/// How long an instance without work is kept.
+const IDLE_LIMIT: Duration = Duration::from_mins(5);
+/// How often instances without work are looked for.
+const IDLE_CHECK: Duration = Duration::from_secs(30);
+
+/// A function that can be invoked. Clones are the same function; its processes end with the last one.
+#[derive(Clone)]
+pub struct Function(Arc<Inner>);
+
+/// Why an invocation has no result.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum InvokeError {
+    /// The function ran longer than its template allows, and was ended.
+    TimedOut,
+    /// The function's error as JSON, or how its process ended and what it said last.
+    Failed(String),
+}
+
+struct Inner {
+    launch: Launch,
+    timeout: Duration,
+    /// The instance used last is taken first, so that the others can go.
+    idle: Mutex<Vec<(Instance, Instant)>>,
+    permits: Semaphore,
+    watchers: Mutex<JoinSet<()>>,
+    stopping: watch::Sender<bool>,
+}
+
+impl Function {
+    /// A function that runs the program `binary`; `extra` are variables beside the template's and Lambda's own.
+    #[must_use]
+    pub fn new(spec: &FunctionSpec, binary: PathBuf, extra: &BTreeMap<String, String>) -> Self {
+        let launch = Launch {
+            name: spec.name.clone(),
+            arn: function_arn(&spec.name),
+            binary,
+            environment: environment(spec, extra),
+        };
+        let function = Self(Arc::new(Inner {
+            launch,
+            timeout: spec.timeout,
+            idle: Mutex::new(Vec::new()),
+            permits: Semaphore::new(MAX_INSTANCES),
+            watchers: Mutex::new(JoinSet::new()),
+            stopping: watch::Sender::new(false),
+        }));
+        tokio::spawn(end_idle(Arc::downgrade(&function.0)));
+        function
+    }
+
+    /// The function's name.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        &self.0.launch.name
+    }
+
+    /// Runs the function on one event of at most [`PAYLOAD_LIMIT`](crate::runtime_api::PAYLOAD_LIMIT) bytes. It goes on
+    /// if the caller stops waiting, as it would on AWS.
+    pub async fn invoke(&self, event: Vec<u8>) -> Result<Vec<u8>, InvokeError> {
+        let function = self.clone();
+        match tokio::spawn(async move { function.run(event).await }).await {
+            Ok(outcome) => outcome,
+            Err(error) => Err(InvokeError::Failed(error.to_string())),
+        }
+    }
+
+    /// Ends every process of the function, the busy ones too, and takes no more events.
+    pub fn end(&self) {
+        self.0.permits.close();
+        self.0.stopping.send_replace(true);
+        self.idle().clear();
+    }
+
+    /// Does what [`end`](Self::end) does and waits until the processes are gone.
+    pub async fn stop(&self) {
+        self.end();
+        let mut watchers = std::mem::take(&mut *lock(&self.0.watchers));
+        while watchers.join_next().await.is_some() {}
+    }
+
+    async fn run(&self, event: Vec<u8>) -> Result<Vec<u8>, InvokeError> {
+        let Ok(_permit) = self.0.permits.acquire().await else {
+            return Err(InvokeError::Failed(
+                "the local stack is stopping".to_owned(),
+            ));
+        };
+        let mut instance = match self.usable() {
+            Some(instance) => instance,
+            None => Instance::start(
+                &self.0.launch,
+                &self.0.watchers,
+                self.0.stopping.subscribe(),
+            )
+            .await
+            .inspect_err(|error| self.report(error, ""))?,
+        };
+        let outcome = instance.invoke(event, self.0.timeout).await;
+        if let Err(error) = &outcome {
+            self.report(error, &instance.last_lines());
+        }
+        if instance.is_usable() {
+            self.idle().push((instance, Instant::now()));
+        }
+        outcome
+    }
+
+    fn usable(&self) -> Option<Instance> {
+        let mut idle = self.idle();
+        while let Some((instance, _)) = idle.pop() {
+            if instance.is_usable() {
+                return Some(instance);
+            }
+        }
+        None
+    }
+
+    fn report(&self, error: &InvokeError, last_lines: &str) {
+        if *self.0.stopping.borrow() {
+            return;
+        }
+        match error {
+            InvokeError::TimedOut => {
+                let seconds = self.0.timeout.as_secs();
+                eprintln!(
+                    "{} TIMED OUT after {seconds} s; it said last: {last_lines}",
+                    self.name()
+                );
+            }
+            InvokeError::Failed(reason) => eprintln!("{} FAILED: {reason}", self.name()),
+        }
+    }
+
+    fn idle(&self) -> std::sync::MutexGuard<'_, Vec<(Instance, Instant)>> {
+        lock(&self.0.idle)
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+async fn end_idle(function: Weak<Inner>) {
+    loop {
+        tokio::time::sleep(IDLE_CHECK).await;
+        let Some(function) = function.upgrade() else {
+            return;
+        };
+        lock(&function.idle)
+            .retain(|(instance, since)| instance.is_usable() && since.elapsed() < IDLE_LIMIT);
+    }
+}
+
+/// The environment Lambda gives a function, with credentials that are good for nothing.
+fn environment(spec: &FunctionSpec, extra: &BTreeMap<String, String>) -> BTreeMap<String, String> {
+    let lambda = [
+        ("AWS_ACCESS_KEY_ID", "local"),
+        ("AWS_SECRET_ACCESS_KEY", "local"),
+        ("AWS_DEFAULT_REGION", REGION),
+        ("AWS_REGION", REGION),
+        ("AWS_EXECUTION_ENV", "AWS_Lambda_provided.al2023"),
+        ("AWS_LAMBDA_FUNCTION_NAME", &spec.name),
+        ("AWS_LAMBDA_FUNCTION_VERSION", "$LATEST"),
+        ("AWS_LAMBDA_LOG_FORMAT", &spec.log_format),
+        ("AWS_LAMBDA_LOG_LEVEL", &spec.log_level),
+        ("TZ", ":UTC"),
+    ];
+    let mut environment: BTreeMap<_, _> = lambda
+        .iter()
+        .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()))
+        .collect();
+    environment.insert(
+        "AWS_LAMBDA_FUNCTION_MEMORY_SIZE".to_owned(),
+        spec.memory.to_string(),
+    );
+    environment.extend(spec.environment.clone());
+    environment.extend(extra.clone());
+    environment
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    async fn check(program: &str) -> Result<Vec<u8>, InvokeError> {
+        let spec = FunctionSpec {
+            logical_id: "F".to_owned(),
+            name: "F".to_owned(),
+            binary: String::new(),
+            memory: 128,
+            timeout: Duration::from_secs(1),
+            environment: BTreeMap::new(),
+            log_format: "JSON".to_owned(),
+            log_level: "INFO".to_owned(),
+        };
+        Function::new(&spec, program.into(), &BTreeMap::new())
+            .invoke(b"{}".to_vec())
+            .await
+    }
+
+    #[tokio::test]
+    async fn a_program_that_does_not_start_fails_its_caller_at_once() {
+        for (program, expected) in [
+            ("/bin/false", "exit status: 1"),
+            ("/bin/no-such-program", "No such file"),
+        ] {
+            let Err(InvokeError::Failed(reason)) = check(program).await else {
+                panic!("{program} started");
+            };
+            assert!(reason.contains(expected), "{reason}");
+        }
+    }
+}

@@ -1,0 +1,227 @@
+//! The HTTP API: routes, JWT authorizers, CORS and limits as API Gateway has them.
+
+use crate::function::{Function, InvokeError};
+use crate::http_event::{Call, event};
+use crate::http_reply::{from_function, internal_error, refusal};
+use crate::routes::Routes;
+use crate::runtime_api::PAYLOAD_LIMIT;
+use crate::template::{Authorizer, Cors};
+use crate::tokens::Signer;
+use crate::{cors, ids};
+use axum::Router;
+use axum::body::{Body, Bytes, to_bytes};
+use axum::extract::{ConnectInfo, Request, State};
+use axum::http::request::Parts;
+use axum::http::{HeaderMap, HeaderValue, Response, StatusCode, header};
+use axum::middleware::{Next, from_fn};
+use serde_json::{Map, Value};
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
+
+/// The most bytes of a request's body: 10 MB.
+const BODY_LIMIT: usize = 10 * 1024 * 1024;
+/// The most bytes of the request line and all headers.
+const HEAD_LIMIT: usize = 10_240;
+/// How long a function may take to answer, whatever its own limit is.
+const INTEGRATION_LIMIT: Duration = Duration::from_secs(30);
+
+/// Everything the gateway needs to answer.
+pub struct Gateway {
+    /// The API's routes.
+    pub routes: Routes,
+    /// What browsers of other origins may do.
+    pub cors: Option<Cors>,
+    /// The functions by logical id.
+    pub functions: BTreeMap<String, Function>,
+    /// Whose tokens are believed.
+    pub signer: Signer,
+    /// The port it listens on.
+    pub port: u16,
+}
+
+/// Claims, and those of the route's scopes that the token has.
+type Token = (Map<String, Value>, Vec<String>);
+
+impl Gateway {
+    /// The API, with `own` under a path prefix that belongs to the stack.
+    pub fn router(self, own: Router) -> Router {
+        let api = Router::new().fallback(answer).with_state(Arc::new(self));
+        api.merge(own.layer(from_fn(only_this_machine)))
+    }
+
+    async fn respond(
+        &self,
+        parts: &Parts,
+        body: Body,
+        peer: SocketAddr,
+        id: &str,
+    ) -> Response<Body> {
+        if head_size(parts) > HEAD_LIMIT {
+            return refusal(
+                StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
+                "Request Header Fields Too Large",
+            );
+        }
+        if let Some(cors) = &self.cors
+            && cors::is_preflight(parts)
+        {
+            return cors::preflight(cors, parts);
+        }
+        let Some(route) = self.routes.find(parts.method.as_str(), parts.uri.path()) else {
+            return refusal(StatusCode::NOT_FOUND, "Not Found");
+        };
+        let token = match route
+            .spec
+            .authorizer
+            .as_ref()
+            .map(|authorizer| self.authorize(authorizer, &parts.headers))
+        {
+            None => None,
+            Some(Ok(token)) => Some(token),
+            Some(Err(refusal)) => return *refusal,
+        };
+        let too_large = || refusal(StatusCode::PAYLOAD_TOO_LARGE, "Request Entity Too Large");
+        let Ok(body) = to_bytes(body, BODY_LIMIT).await else {
+            return too_large();
+        };
+        let call = Call {
+            id,
+            at: SystemTime::now(),
+            peer,
+            port: self.port,
+            route: &route,
+            token: token.as_ref(),
+        };
+        let event = event(parts, &body, &call).to_string().into_bytes();
+        if event.len() > PAYLOAD_LIMIT {
+            return too_large();
+        }
+        let function = &self.functions[&route.spec.function];
+        match tokio::time::timeout(INTEGRATION_LIMIT, function.invoke(event)).await {
+            Err(_) => refusal(StatusCode::SERVICE_UNAVAILABLE, "Service Unavailable"),
+            Ok(Err(InvokeError::TimedOut | InvokeError::Failed(_))) => internal_error(),
+            Ok(Ok(result)) => from_function(&result).unwrap_or_else(|| {
+                eprintln!(
+                    "{} answered what is no HTTP response: {}",
+                    function.name(),
+                    beginning(&result)
+                );
+                internal_error()
+            }),
+        }
+    }
+
+    fn authorize(
+        &self,
+        authorizer: &Authorizer,
+        headers: &HeaderMap,
+    ) -> Result<Token, Box<Response<Body>>> {
+        let unauthorized =
+            |details: &str| Box::new(challenge(StatusCode::UNAUTHORIZED, "Unauthorized", details));
+        let mut values = headers.get_all(&authorizer.header).iter();
+        let (Some(value), None) = (values.next(), values.next()) else {
+            return Err(unauthorized(""));
+        };
+        let token = value.to_str().unwrap_or_default().trim();
+        let token = match token.split_once(' ') {
+            Some((scheme, token)) if scheme.eq_ignore_ascii_case("bearer") => token.trim(),
+            _ => token,
+        };
+        let claims = self
+            .signer
+            .verify(token, &authorizer.issuer, &authorizer.audiences)
+            .map_err(|reason| {
+                unauthorized(&format!(
+                    r#" scope="" error="invalid_token" error_description="{reason}""#
+                ))
+            })?;
+        let had = scopes(&claims);
+        let scopes: Vec<_> = authorizer
+            .scopes
+            .iter()
+            .filter(|scope| had.contains(scope))
+            .cloned()
+            .collect();
+        if scopes.is_empty() && !authorizer.scopes.is_empty() {
+            let wanted = authorizer.scopes.join(" ");
+            let details = format!(
+                r#" scope="{wanted}" error="insufficient_scope" error_description="the token does not have a scope the route asks for""#
+            );
+            return Err(Box::new(challenge(
+                StatusCode::FORBIDDEN,
+                "Forbidden",
+                &details,
+            )));
+        }
+        Ok((claims, scopes))
+    }
+}
+
+async fn answer(
+    State(gateway): State<Arc<Gateway>>,
+    ConnectInfo(peer): ConnectInfo<SocketAddr>,
+    request: Request,
+) -> Response<Body> {
+    let id = ids::uuid();
+    let (parts, body) = request.into_parts();
+    let mut response = gateway.respond(&parts, body, peer, &id).await;
+    if let Some(cors) = &gateway.cors {
+        cors::apply(cors, &parts.headers, response.headers_mut());
+    }
+    let id = HeaderValue::from_str(&id).expect("a UUID is plain text");
+    response.headers_mut().insert("apigw-requestid", id);
+    response
+}
+
+/// Keeps the stack's own pages from web sites that point a name of theirs at this machine.
+async fn only_this_machine(request: Request, next: Next) -> Response<Body> {
+    let host = request
+        .headers()
+        .get(header::HOST)
+        .and_then(|host| host.to_str().ok())
+        .unwrap_or_default();
+    let name = host.rsplit_once(':').map_or(host, |(name, _)| name);
+    if ["127.0.0.1", "localhost"].contains(&name) {
+        next.run(request).await
+    } else {
+        refusal(StatusCode::FORBIDDEN, "Forbidden")
+    }
+}
+
+fn challenge(status: StatusCode, message: &str, details: &str) -> Response<Body> {
+    let mut response = refusal(status, message);
+    let value = HeaderValue::from_str(&format!("Bearer{details}"))
+        .expect("scopes and reasons are plain text");
+    response
+        .headers_mut()
+        .insert(header::WWW_AUTHENTICATE, value);
+    response
+}
+
+/// A token's scopes: `scope`, or `scp`, as text or as a list.
+fn scopes(claims: &Map<String, Value>) -> Vec<String> {
+    match claims.get("scope").or_else(|| claims.get("scp")) {
+        Some(Value::String(text)) => text.split_whitespace().map(str::to_owned).collect(),
+        Some(Value::Array(items)) => items
+            .iter()
+            .filter_map(Value::as_str)
+            .map(str::to_owned)
+            .collect(),
+        _ => Vec::new(),
+    }
+}
+
+fn head_size(parts: &Parts) -> usize {
+    let line = parts.method.as_str().len() + parts.uri.to_string().len();
+    line + parts
+        .headers
+        .iter()
+        .map(|(name, value)| name.as_str().len() + value.len())
+        .sum::<usize>()
+}
+
+fn beginning(bytes: &[u8]) -> String {
+    String::from_utf8_lossy(&Bytes::copy_from_slice(&bytes[..bytes.len().min(200)])).into_owned()
+}

@@ -1,0 +1,66 @@
+//! SNS's refusals, in its own words.
+
+use super::protocol::{NAMESPACE, escape};
+use crate::error::Error;
+use axum::http::StatusCode;
+
+/// An `ErrorResponse`.
+#[derive(Debug)]
+pub(super) struct Refusal {
+    pub(super) status: StatusCode,
+    code: &'static str,
+    message: String,
+}
+
+impl Refusal {
+    /// An answer with this HTTP status, error code and message.
+    pub(super) fn new(status: u16, code: &'static str, message: impl Into<String>) -> Self {
+        let status = StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+        Self {
+            status,
+            code,
+            message: message.into(),
+        }
+    }
+
+    /// 400 `InvalidParameter`; the message begins as SNS's do.
+    pub(super) fn invalid(message: impl AsRef<str>) -> Self {
+        Self::new(
+            400,
+            "InvalidParameter",
+            format!("Invalid parameter: {}", message.as_ref()),
+        )
+    }
+
+    /// 404 `NotFound`.
+    pub(super) fn not_found(what: &str) -> Self {
+        Self::new(404, "NotFound", format!("{what} does not exist"))
+    }
+
+    /// 500, whose cause SNS does not tell.
+    pub(super) fn internal() -> Self {
+        Self::new(500, "InternalError", "An internal error occurred")
+    }
+
+    /// The body of the answer.
+    pub(super) fn xml(&self, request_id: &str) -> String {
+        let fault = if self.status.is_server_error() {
+            "Receiver"
+        } else {
+            "Sender"
+        };
+        format!(
+            "<ErrorResponse xmlns=\"{NAMESPACE}\"><Error><Type>{fault}</Type><Code>{}</Code><Message>{}</Message></Error>\
+             <RequestId>{request_id}</RequestId></ErrorResponse>",
+            self.code,
+            escape(&self.message)
+        )
+    }
+}
+
+impl From<Error> for Refusal {
+    fn from(error: Error) -> Self {
+        eprintln!("SNS: {error}");
+        Self::internal()
+    }
+}

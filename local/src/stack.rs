@@ -1,0 +1,223 @@
+//! A whole stack in one process: everything the template names, started, connected, and ended together.
+
+use crate::error::{Error, Result};
+use crate::function::Function;
+use crate::gateway::Gateway;
+use crate::outbox::{self, Page};
+use crate::routes::Routes;
+use crate::state::State;
+use crate::table::Tables;
+use crate::template::{FunctionSpec, Template};
+use crate::tokens::Signer;
+use crate::{mapping, queue, sns};
+use axum::Router;
+use std::collections::BTreeMap;
+use std::fs::{File, TryLockError};
+use std::net::{Ipv4Addr, SocketAddr, TcpListener};
+use std::path::{Path, PathBuf};
+use tokio::task::JoinHandle;
+
+/// Its lock is held by the stack that uses the data folder.
+const LOCK_FILE: &str = "stack.lock";
+
+/// What a stack is started from.
+pub struct Options {
+    /// The template's file.
+    pub template: PathBuf,
+    /// The values of its parameters.
+    pub parameters: BTreeMap<String, String>,
+    /// The folder with one program per function, named by `Metadata.BuildProperties.Binary`.
+    pub binaries: PathBuf,
+    /// The folder that outlives the stack: tables, checkpoints, the token key. Made if it is missing.
+    pub data: PathBuf,
+    /// Where the API answers; see [`listen`].
+    pub listener: TcpListener,
+    /// What is served under `/_local/` beside the outbox.
+    pub pages: Vec<Page>,
+}
+
+/// A running stack; it ends when it is dropped.
+pub struct Stack {
+    api: SocketAddr,
+    sns: SocketAddr,
+    dynamodb: String,
+    table_names: Vec<String>,
+    functions: BTreeMap<String, Function>,
+    tasks: Vec<JoinHandle<()>>,
+    _tables: Tables,
+    /// Released when everything else has ended.
+    _lock: File,
+}
+
+/// Takes a port of this machine for the API; 0 takes a free one.
+pub fn listen(port: u16) -> Result<TcpListener> {
+    TcpListener::bind((Ipv4Addr::LOCALHOST, port)).map_err(|error| match error.kind() {
+        std::io::ErrorKind::AddrInUse => Error::new(format!(
+            "port {port} is taken by another program; --port 0 takes a free one"
+        )),
+        _ => Error::new(format!("port {port}: {error}")),
+    })
+}
+
+impl Stack {
+    /// Starts everything; when this returns, the API answers.
+    pub async fn start(options: Options) -> Result<Self> {
+        let template = Template::load(&options.template, &options.parameters)?;
+        let binaries = binaries(&template.functions, &options.binaries)?;
+        let spec = template.api.unwrap_or_default();
+        let routes = Routes::new(&spec.routes)?;
+        let lock = hold(&options.data)?;
+        let signer = Signer::open(&options.data)?;
+        let state = State::open(&options.data)?;
+        queue::declare(&state, &template.queues)?;
+        let tables = Tables::start(&options.data, &template.tables).await?;
+
+        let mut tasks = Vec::new();
+        let sns_listener = listen(0)?;
+        let sns = sns_listener.local_addr()?;
+        tasks.push(serve(sns_listener, "SNS", sns::router(state.clone()))?);
+
+        let endpoints = BTreeMap::from([
+            ("AWS_ENDPOINT_URL_DYNAMODB".to_owned(), tables.url()),
+            ("AWS_ENDPOINT_URL_SNS".to_owned(), format!("http://{sns}")),
+        ]);
+        let functions: BTreeMap<_, _> = template
+            .functions
+            .iter()
+            .zip(binaries)
+            .map(|(spec, binary)| {
+                (
+                    spec.logical_id.clone(),
+                    Function::new(spec, binary, &endpoints),
+                )
+            })
+            .collect();
+        for source in template.streams {
+            let function = functions[&source.function].clone();
+            tasks.push(mapping::spawn(source, &tables, function, state.clone())?);
+        }
+
+        let api = options.listener.local_addr()?;
+        let gateway = Gateway {
+            routes,
+            cors: spec.cors,
+            functions: functions.clone(),
+            signer,
+            port: api.port(),
+        };
+        let own = outbox::router(state, options.pages);
+        tasks.push(serve(options.listener, "the API", gateway.router(own))?);
+        let dynamodb = tables.url();
+        let table_names = template
+            .tables
+            .into_iter()
+            .map(|table| table.name)
+            .collect();
+        Ok(Self {
+            api,
+            sns,
+            dynamodb,
+            table_names,
+            functions,
+            tasks,
+            _tables: tables,
+            _lock: lock,
+        })
+    }
+
+    /// Where the API answers.
+    #[must_use]
+    pub fn api_url(&self) -> String {
+        format!("http://{}", self.api)
+    }
+
+    /// Where the stack's own pages are.
+    #[must_use]
+    pub fn page_url(&self) -> String {
+        format!("http://{}/_local/", self.api)
+    }
+
+    /// Where the tables answer `DynamoDB`'s protocol.
+    #[must_use]
+    pub fn dynamodb_url(&self) -> String {
+        self.dynamodb.clone()
+    }
+
+    /// Where mobile push answers the protocol of SNS.
+    #[must_use]
+    pub fn sns_url(&self) -> String {
+        format!("http://{}", self.sns)
+    }
+
+    /// The tables' names, in the template's order of logical ids.
+    #[must_use]
+    pub fn table_names(&self) -> &[String] {
+        &self.table_names
+    }
+
+    /// Ends everything and waits until no process is left.
+    pub async fn stop(self) {
+        for task in &self.tasks {
+            task.abort();
+        }
+        for function in self.functions.values() {
+            function.stop().await;
+        }
+    }
+}
+
+impl Drop for Stack {
+    fn drop(&mut self) {
+        for task in &self.tasks {
+            task.abort();
+        }
+        for function in self.functions.values() {
+            function.end();
+        }
+    }
+}
+
+/// Serves until the task is aborted.
+fn serve(listener: TcpListener, what: &'static str, router: Router) -> Result<JoinHandle<()>> {
+    listener.set_nonblocking(true)?;
+    let listener = tokio::net::TcpListener::from_std(listener)?;
+    let service = router.into_make_service_with_connect_info::<SocketAddr>();
+    Ok(tokio::spawn(async move {
+        if let Err(error) = axum::serve(listener, service).await {
+            eprintln!("{what} ended: {error}");
+        }
+    }))
+}
+
+/// The functions' programs, in their order.
+fn binaries(functions: &[FunctionSpec], folder: &Path) -> Result<Vec<PathBuf>> {
+    let absolute = std::path::absolute(folder)?;
+    let binary = |spec: &FunctionSpec| {
+        let path = absolute.join(&spec.binary);
+        if path.is_file() {
+            Ok(path)
+        } else {
+            Err(Error::new(format!(
+                "function {} has no program: {} is missing",
+                spec.logical_id,
+                path.display()
+            )))
+        }
+    };
+    functions.iter().map(binary).collect()
+}
+
+/// Makes the data folder, and takes it for this stack alone.
+fn hold(data: &Path) -> Result<File> {
+    let failed = |error: std::io::Error| Error::new(format!("{}: {error}", data.display()));
+    std::fs::create_dir_all(data).map_err(failed)?;
+    let lock = File::create(data.join(LOCK_FILE)).map_err(failed)?;
+    match lock.try_lock() {
+        Ok(()) => Ok(lock),
+        Err(TryLockError::WouldBlock) => Err(Error::new(format!(
+            "{} is in use by another local stack: stop that one, or choose another folder",
+            data.display()
+        ))),
+        Err(TryLockError::Error(error)) => Err(failed(error)),
+    }
+}

@@ -1,0 +1,301 @@
+//! The embedded `DynamoDB`: one database file in the data folder, served over `DynamoDB`'s own HTTP protocol.
+
+mod stream;
+mod upkeep;
+
+use crate::error::{Error, Result};
+use crate::template::TableSpec;
+use dynoxide::Database;
+use dynoxide::errors::DynoxideError;
+use serde::de::DeserializeOwned;
+use serde_json::{Value, json};
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+use tokio::net::TcpListener;
+use tokio::task::JoinSet;
+
+pub use stream::{Record, Stream};
+
+/// The shortest pause between two sweeps for expired rows.
+const SWEEP_EVERY: Duration = Duration::from_secs(2);
+/// How often stream records past their 24 hours are removed.
+const TRIM_EVERY: Duration = Duration::from_mins(1);
+
+/// The tables of a running stack; dropping it stops the server.
+#[derive(Debug)]
+pub struct Tables {
+    database: DatabaseHandle,
+    file: PathBuf,
+    url: String,
+    _tasks: JoinSet<()>,
+}
+
+/// The engine, which has no `Debug` of its own.
+#[derive(Clone)]
+struct DatabaseHandle(Database);
+
+impl std::fmt::Debug for DatabaseHandle {
+    fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        out.write_str("Database")
+    }
+}
+
+impl Tables {
+    /// Opens or makes `dynamodb.sqlite` in the folder `dir`, creates the tables that are missing, and serves them on a
+    /// free port of 127.0.0.1. A table on disk whose keys or stream differ from its spec is an error.
+    pub async fn start(dir: &Path, specs: &[TableSpec]) -> Result<Self> {
+        let file = dir.join("dynamodb.sqlite");
+        let (path, wanted) = (file.clone(), specs.to_vec());
+        let database = blocking(move || open(&path, &wanted)).await?;
+        let listener = TcpListener::bind(("127.0.0.1", 0)).await?;
+        let url = format!("http://{}", listener.local_addr()?);
+
+        let mut tasks = JoinSet::new();
+        let served = database.clone();
+        tasks.spawn(async move {
+            let ended =
+                dynoxide::server::serve_with_shutdown(listener, served, std::future::pending());
+            if let Err(error) = ended.await {
+                eprintln!("DynamoDB stopped: {error}");
+            }
+        });
+        tasks.spawn(sweep(database.clone()));
+        tasks.spawn(trim(file.clone()));
+        Ok(Self {
+            database: DatabaseHandle(database),
+            file,
+            url,
+            _tasks: tasks,
+        })
+    }
+
+    /// Where `DynamoDB`'s HTTP protocol is served.
+    #[must_use]
+    pub fn url(&self) -> String {
+        self.url.clone()
+    }
+
+    /// Opens the stream of the table `name`.
+    pub fn stream(&self, name: &str) -> Result<Stream> {
+        Stream::open(self.database.0.clone(), &self.file, name)
+    }
+}
+
+fn open(file: &Path, specs: &[TableSpec]) -> Result<Database> {
+    if let Some(dir) = file.parent() {
+        std::fs::create_dir_all(dir)?;
+    }
+    let path = file
+        .to_str()
+        .ok_or_else(|| Error::new("the data folder's path is not UTF-8"))?;
+    let database = Database::new(path).map_err(|error| engine(&error))?;
+    // No sync per commit: the operating system keeps what a killed process wrote.
+    database
+        .enable_bulk_loading()
+        .map_err(|error| engine(&error))?;
+    upkeep::connect(file)?;
+    for spec in specs {
+        create(&database, spec)?;
+    }
+    Ok(database)
+}
+
+/// Creates the table if it is missing.
+fn create(database: &Database, spec: &TableSpec) -> Result<()> {
+    match database.describe_table(request(json!({"TableName": spec.name}))?) {
+        Ok(found) => {
+            let found =
+                serde_json::to_value(found.table).map_err(|error| Error::new(error.to_string()))?;
+            for property in ["KeySchema", "StreamSpecification"] {
+                if !same(&found[property], &spec.create[property]) {
+                    return Err(Error::new(format!(
+                        "table {}: {property} in the data folder is not the template's; remove the folder to start afresh",
+                        spec.name
+                    )));
+                }
+            }
+        }
+        Err(DynoxideError::ResourceNotFoundException(_)) => {
+            database
+                .create_table(request(spec.create.clone())?)
+                .map_err(|error| engine(&error))?;
+        }
+        Err(error) => return Err(engine(&error)),
+    }
+    if let Some(attribute) = &spec.ttl_attribute {
+        let specification = json!({"AttributeName": attribute, "Enabled": true});
+        let body = json!({"TableName": spec.name, "TimeToLiveSpecification": specification});
+        database
+            .update_time_to_live(request(body)?)
+            .map_err(|error| engine(&error))?;
+    }
+    Ok(())
+}
+
+/// Whether two descriptions agree in what both say; one that is absent agrees only with one that is absent.
+fn same(found: &Value, wanted: &Value) -> bool {
+    match (found, wanted) {
+        (Value::Object(found), Value::Object(wanted)) => wanted
+            .iter()
+            .all(|(name, value)| found.get(name) == Some(value)),
+        _ => found == wanted,
+    }
+}
+
+/// Removes expired rows as they come up. A sweep reads whole tables, so it rests twenty times as long as it took.
+async fn sweep(database: Database) {
+    let mut pause = SWEEP_EVERY;
+    loop {
+        tokio::time::sleep(pause).await;
+        let database = database.clone();
+        let begun = Instant::now();
+        if let Err(error) =
+            blocking(move || database.sweep_ttl().map_err(|error| engine(&error))).await
+        {
+            eprintln!("time to live: {error}");
+        }
+        pause = SWEEP_EVERY.max(begun.elapsed() * 20);
+    }
+}
+
+async fn trim(file: PathBuf) {
+    loop {
+        let file = file.clone();
+        if let Err(error) = blocking(move || upkeep::trim(&file)).await {
+            eprintln!("trimming the stream: {error}");
+        }
+        tokio::time::sleep(TRIM_EVERY).await;
+    }
+}
+
+/// Runs `work` on a thread that may wait for the disk.
+async fn blocking<T: Send + 'static>(
+    work: impl FnOnce() -> Result<T> + Send + 'static,
+) -> Result<T> {
+    tokio::task::spawn_blocking(work)
+        .await
+        .map_err(|error| Error::new(format!("the database's thread: {error}")))?
+}
+
+fn engine(error: &DynoxideError) -> Error {
+    Error::new(format!("DynamoDB: {error}"))
+}
+
+fn request<T: DeserializeOwned>(body: Value) -> Result<T> {
+    serde_json::from_value(body).map_err(|error| Error::new(format!("DynamoDB: {error}")))
+}
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use super::*;
+
+    pub(crate) fn spec() -> TableSpec {
+        TableSpec {
+            logical_id: "Table".to_owned(),
+            name: "things".to_owned(),
+            create: json!({
+                "TableName": "things", "BillingMode": "PAY_PER_REQUEST",
+                "AttributeDefinitions": [
+                    {"AttributeName": "pk", "AttributeType": "S"}, {"AttributeName": "sk", "AttributeType": "S"}],
+                "KeySchema": [{"AttributeName": "pk", "KeyType": "HASH"}, {"AttributeName": "sk", "KeyType": "RANGE"}],
+                "StreamSpecification": {"StreamEnabled": true, "StreamViewType": "KEYS_ONLY"}}),
+            ttl_attribute: Some("expires_at".to_owned()),
+        }
+    }
+
+    pub(crate) fn put(tables: &Tables, sk: &str, expires_at: i64) {
+        let item =
+            json!({"pk": {"S": "p"}, "sk": {"S": sk}, "expires_at": {"N": expires_at.to_string()}});
+        let body = json!({"TableName": "things", "Item": item});
+        tables.database.0.put_item(request(body).unwrap()).unwrap();
+    }
+
+    const LATER: i64 = 99_999_999_999;
+
+    #[tokio::test]
+    async fn rows_and_stream_survive_reopening_and_other_keys_are_refused() {
+        let dir = tempfile::tempdir().unwrap();
+        let tables = Tables::start(dir.path(), &[spec()]).await.unwrap();
+        put(&tables, "a", LATER);
+        drop(tables);
+        let tables = Tables::start(dir.path(), &[spec()]).await.unwrap();
+        let records = tables.stream("things").unwrap().read(None).unwrap();
+        assert_eq!(records.len(), 1);
+        drop(tables);
+        let mut other = spec();
+        other.create["StreamSpecification"]["StreamViewType"] = json!("NEW_IMAGE");
+        let message = Tables::start(dir.path(), &[other])
+            .await
+            .unwrap_err()
+            .to_string();
+        assert!(message.contains("StreamSpecification"), "{message}");
+    }
+
+    #[tokio::test]
+    async fn a_record_has_the_shape_of_a_lambda_event() {
+        let dir = tempfile::tempdir().unwrap();
+        let tables = Tables::start(dir.path(), &[spec()]).await.unwrap();
+        let mut stream = tables.stream("things").unwrap();
+        put(&tables, "a", LATER);
+        put(&tables, "b", 1_700_000_000);
+        let records = stream.read(None).unwrap();
+        let event = &records[0].event;
+        assert_eq!(event["eventName"], "INSERT");
+        assert_eq!(event["eventSource"], "aws:dynamodb");
+        assert_eq!(event["awsRegion"], "us-east-1");
+        assert_eq!(
+            event["dynamodb"]["Keys"],
+            json!({"pk": {"S": "p"}, "sk": {"S": "a"}})
+        );
+        assert_eq!(event["dynamodb"]["StreamViewType"], "KEYS_ONLY");
+        assert_eq!(event["dynamodb"]["SequenceNumber"], records[0].sequence);
+        assert!(
+            event["dynamodb"]["ApproximateCreationDateTime"].is_i64(),
+            "{event}"
+        );
+        assert!(event.get("userIdentity").is_none());
+        let arn = event["eventSourceARN"].as_str().unwrap();
+        assert!(
+            arn.starts_with("arn:aws:dynamodb:us-east-1:000000000000:table/things/stream/20"),
+            "{arn}"
+        );
+
+        assert!(stream.read(Some(&records[1].sequence)).unwrap().is_empty());
+        assert_eq!(
+            stream.newest().unwrap().as_deref(),
+            Some(records[1].sequence.as_str())
+        );
+        assert_eq!(tables.database.0.sweep_ttl().unwrap(), 1);
+        let removed = stream.read(Some(&records[1].sequence)).unwrap();
+        assert_eq!(removed[0].event["eventName"], "REMOVE");
+        assert_eq!(
+            removed[0].event["userIdentity"],
+            json!({"type": "Service", "principalId": "dynamodb.amazonaws.com"})
+        );
+        assert!(stream.read(Some(&removed[0].sequence)).unwrap().is_empty());
+    }
+
+    #[tokio::test]
+    async fn it_speaks_dynamodbs_http_protocol_on_loopback() {
+        let dir = tempfile::tempdir().unwrap();
+        let tables = Tables::start(dir.path(), &[spec()]).await.unwrap();
+        assert!(
+            tables.url().starts_with("http://127.0.0.1:"),
+            "{}",
+            tables.url()
+        );
+        let address = tables.url().replace("http://", "");
+        let answer = blocking(move || {
+            use std::io::{Read, Write};
+            let mut connection = std::net::TcpStream::connect(&address)?;
+            write!(
+                connection,
+                "GET / HTTP/1.1\r\nhost: {address}\r\nconnection: close\r\n\r\n"
+            )?;
+            let mut answer = String::new();
+            connection.read_to_string(&mut answer)?;
+            Ok(answer)
+        });
+        assert!(answer.await.unwrap().contains("healthy"));
+    }
+}

@@ -1,0 +1,156 @@
+//! A table's stream, read in order.
+
+use super::{engine, request, upkeep};
+use crate::error::{Error, Result};
+use crate::template::{ACCOUNT, REGION};
+use dynoxide::Database;
+use dynoxide::actions::get_records;
+use rusqlite::Connection;
+use serde_json::{Value, json};
+use std::path::Path;
+
+/// The most records of one read.
+const PAGE: usize = 1000;
+
+/// One change of a row.
+#[derive(Debug, Clone)]
+pub struct Record {
+    /// Its place in the stream: fixed in length, so that text order is stream order.
+    pub sequence: String,
+    /// When it was written, in seconds since 1970.
+    pub created_at: i64,
+    /// The record as a Lambda event holds it.
+    pub event: Value,
+}
+
+/// A reader of one table's stream.
+pub struct Stream {
+    database: Database,
+    /// A connection that only watches whether anything was committed, at a hundredth of a read's price.
+    doorbell: Connection,
+    /// What the doorbell showed when the stream was last read to its end.
+    seen: Option<i64>,
+    native_arn: String,
+    arn: String,
+    shard: String,
+}
+
+impl Stream {
+    pub(super) fn open(database: Database, file: &Path, table: &str) -> Result<Self> {
+        let described = database
+            .describe_table(request(json!({"TableName": table}))?)
+            .map_err(|error| engine(&error))?;
+        let native_arn = described
+            .table
+            .latest_stream_arn
+            .ok_or_else(|| Error::new(format!("table {table} has no stream")))?;
+        let label = described.table.latest_stream_label.unwrap_or_default();
+        Ok(Self {
+            database,
+            doorbell: upkeep::open(file)?,
+            seen: None,
+            native_arn,
+            arn: format!(
+                "arn:aws:dynamodb:{REGION}:{ACCOUNT}:table/{table}/stream/{}",
+                date(&label)
+            ),
+            shard: dynoxide::streams::shard_id(table),
+        })
+    }
+
+    /// The stream's ARN.
+    #[must_use]
+    pub fn arn(&self) -> &str {
+        &self.arn
+    }
+
+    /// The id of the one shard.
+    #[must_use]
+    pub fn shard(&self) -> &str {
+        &self.shard
+    }
+
+    /// Up to 1,000 records after the sequence number `after`, or from the oldest one. Cheap when nothing was written
+    /// since a read that came back empty.
+    pub fn read(&mut self, after: Option<&str>) -> Result<Vec<Record>> {
+        // Before the read, so that a commit between the two rings again.
+        let version = self
+            .doorbell
+            .query_row("PRAGMA data_version", [], |row| row.get(0))?;
+        if self.seen == Some(version) {
+            return Ok(Vec::new());
+        }
+        let kind = if after.is_some() {
+            "AFTER_SEQUENCE_NUMBER"
+        } else {
+            "TRIM_HORIZON"
+        };
+        let records = self.records(kind, after)?;
+        self.seen = records.is_empty().then_some(version);
+        records
+            .into_iter()
+            .map(|record| self.convert(record))
+            .collect()
+    }
+
+    /// The sequence number of the newest record there is.
+    pub fn newest(&self) -> Result<Option<String>> {
+        let body = json!({"StreamArn": self.native_arn});
+        let mut described = self
+            .database
+            .describe_stream(request(body)?)
+            .map_err(|error| engine(&error))?;
+        let shard = described.stream_description.shards.pop();
+        Ok(shard.and_then(|shard| shard.sequence_number_range.ending_sequence_number))
+    }
+
+    fn records(&self, kind: &str, after: Option<&str>) -> Result<Vec<get_records::Record>> {
+        let mut body =
+            json!({"StreamArn": self.native_arn, "ShardId": self.shard, "ShardIteratorType": kind});
+        if let Some(after) = after {
+            body["SequenceNumber"] = json!(after);
+        }
+        let position = self
+            .database
+            .get_shard_iterator(request(body)?)
+            .map_err(|error| engine(&error))?;
+        let page = get_records::GetRecordsRequest {
+            shard_iterator: position.shard_iterator.unwrap_or_default(),
+            limit: Some(PAGE),
+        };
+        Ok(self
+            .database
+            .get_records(page)
+            .map_err(|error| engine(&error))?
+            .records)
+    }
+
+    fn convert(&self, record: get_records::Record) -> Result<Record> {
+        let sequence = record.dynamodb.sequence_number.clone();
+        // Whole seconds that are stored as an integer; a fraction would be dropped on AWS too.
+        #[allow(clippy::cast_possible_truncation)]
+        let created_at = record.dynamodb.approximate_creation_date_time as i64;
+        let mut event = serde_json::to_value(record)
+            .map_err(|error| Error::new(format!("stream record {sequence}: {error}")))?;
+        event["awsRegion"] = json!(REGION);
+        event["eventSourceARN"] = json!(self.arn);
+        event["dynamodb"]["ApproximateCreationDateTime"] = json!(created_at);
+        Ok(Record {
+            sequence,
+            created_at,
+            event,
+        })
+    }
+}
+
+/// The engine's label, `seconds.nanoseconds`, as AWS writes a stream's: a date and time.
+fn date(label: &str) -> String {
+    let (seconds, nanoseconds) = label.split_once('.').unwrap_or((label, "0"));
+    let (Ok(seconds), Ok(nanoseconds)) = (seconds.parse(), nanoseconds.parse()) else {
+        return label.to_owned();
+    };
+    jiff::Timestamp::new(seconds, nanoseconds).map_or_else(
+        |_| label.to_owned(),
+        |at| format!("{at:.3}").trim_end_matches('Z').to_owned(),
+    )
+}

@@ -1,0 +1,221 @@
+//! The part of a SAM template that means something on this machine, resolved: no intrinsic function is left in it.
+//!
+//! What the local stack cannot honour is an [`Error`] that names the resource and the property; what has no meaning here
+//! (roles, log groups, backups, encryption at rest) is listed by name beside the code that skips it.
+
+mod api;
+mod function;
+mod properties;
+mod resources;
+mod stream;
+
+use crate::error::{Error, Result};
+use crate::intrinsics::Scope;
+use crate::yaml;
+use serde_json::Value;
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::time::Duration;
+
+/// The Region the local stack says it is in.
+pub const REGION: &str = "us-east-1";
+/// The account the local stack says it is in.
+pub const ACCOUNT: &str = "000000000000";
+
+/// A template, resolved.
+#[derive(Debug, Default)]
+pub struct Template {
+    /// The functions, in the template's order of logical ids.
+    pub functions: Vec<FunctionSpec>,
+    /// The tables.
+    pub tables: Vec<TableSpec>,
+    /// The queues.
+    pub queues: Vec<QueueSpec>,
+    /// What connects table streams to functions.
+    pub streams: Vec<StreamSource>,
+    /// The HTTP API; a template has one at most.
+    pub api: Option<ApiSpec>,
+}
+
+/// A function and how to run it.
+#[derive(Debug, Clone)]
+pub struct FunctionSpec {
+    /// Its name in the template.
+    pub logical_id: String,
+    /// Its name for Lambda.
+    pub name: String,
+    /// Its binary's file name.
+    pub binary: String,
+    /// MB, told to the function; not enforced.
+    pub memory: u64,
+    /// How long one invocation may take.
+    pub timeout: Duration,
+    /// The variables the template gives it.
+    pub environment: BTreeMap<String, String>,
+    /// `JSON` or `Text`.
+    pub log_format: String,
+    /// The least severe level it logs.
+    pub log_level: String,
+}
+
+/// A table.
+#[derive(Debug, Clone)]
+pub struct TableSpec {
+    /// Its name in the template.
+    pub logical_id: String,
+    /// Its name for `DynamoDB`.
+    pub name: String,
+    /// The body of the `CreateTable` request that makes it.
+    pub create: Value,
+    /// The attribute with the epoch seconds after which a row is removed.
+    pub ttl_attribute: Option<String>,
+}
+
+/// A queue.
+#[derive(Debug, Clone)]
+pub struct QueueSpec {
+    /// Its name in the template.
+    pub logical_id: String,
+    /// Its name for SQS.
+    pub name: String,
+    /// Its ARN.
+    pub arn: String,
+    /// How long a message is kept.
+    pub retention: Duration,
+}
+
+/// Where in the stream a mapping without a checkpoint begins.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum StartingPosition {
+    /// At the oldest record there is.
+    TrimHorizon,
+    /// After the newest record there is.
+    Latest,
+}
+
+/// An event source mapping from a table's stream to a function.
+#[derive(Debug, Clone)]
+pub struct StreamSource {
+    /// The function's logical id.
+    pub function: String,
+    /// Function and event name; stable, because it names the checkpoint.
+    pub id: String,
+    /// The table's name.
+    pub table: String,
+    /// The most records of one invocation, 1..=10,000.
+    pub batch_size: usize,
+    /// How long to wait for a full batch.
+    pub window: Duration,
+    /// How many batches may be in flight, 1..=10.
+    pub parallelization: usize,
+    /// Where to begin without a checkpoint.
+    pub starting_position: StartingPosition,
+    /// Whether a failed batch is split in two.
+    pub bisect: bool,
+    /// How often a failed batch is tried again; `None` is for ever.
+    pub max_retries: Option<u32>,
+    /// How old a record may get; `None` is as old as the stream keeps it.
+    pub max_age: Option<Duration>,
+    /// Whether the function's answer names the records that failed.
+    pub report_failures: bool,
+    /// The filter patterns, of which one must match; empty lets everything through.
+    pub filters: Vec<Value>,
+    /// The ARN of the queue that hears of what is given up.
+    pub on_failure: Option<String>,
+}
+
+/// The HTTP API.
+#[derive(Debug, Clone, Default)]
+pub struct ApiSpec {
+    /// Its name in the template.
+    pub logical_id: String,
+    /// Its routes, in no order that means anything.
+    pub routes: Vec<RouteSpec>,
+    /// What browsers of other origins may do; `None` answers no preflight request.
+    pub cors: Option<Cors>,
+}
+
+/// A route of the HTTP API.
+#[derive(Debug, Clone)]
+pub struct RouteSpec {
+    /// The method in upper case, or `ANY`.
+    pub method: String,
+    /// The path as the template writes it, `/v1/things/{id}`.
+    pub path: String,
+    /// The function's logical id.
+    pub function: String,
+    /// Who may call it; `None` is everyone.
+    pub authorizer: Option<Authorizer>,
+}
+
+/// A JWT authorizer as one route uses it.
+#[derive(Debug, Clone)]
+pub struct Authorizer {
+    /// The header the token is in, in lower case.
+    pub header: String,
+    /// The issuer a token must name.
+    pub issuer: String,
+    /// The audiences of which a token must name one.
+    pub audiences: Vec<String>,
+    /// The scopes of which a token must have one; empty asks for none.
+    pub scopes: Vec<String>,
+}
+
+/// The API's answer to browsers of other origins.
+#[derive(Debug, Clone, Default)]
+pub struct Cors {
+    /// Origins, `*`, `http://*` or `https://*`.
+    pub origins: Vec<String>,
+    /// Methods, or `*`.
+    pub methods: Vec<String>,
+    /// Request headers, or `*`.
+    pub headers: Vec<String>,
+    /// Response headers a script may read.
+    pub expose: Vec<String>,
+    /// How long a browser may remember the answer, in seconds.
+    pub max_age: Option<u64>,
+    /// Whether credentials may be sent.
+    pub credentials: bool,
+}
+
+const SECTIONS: &[&str] = &[
+    "AWSTemplateFormatVersion",
+    "Conditions",
+    "Description",
+    "Globals",
+    "Metadata",
+    "Outputs",
+    "Parameters",
+    "Resources",
+    "Transform",
+];
+
+impl Template {
+    /// Reads and resolves the template at `path` with these parameter values.
+    pub fn load(path: &Path, parameters: &BTreeMap<String, String>) -> Result<Self> {
+        let text = std::fs::read_to_string(path)
+            .map_err(|error| Error::new(format!("{}: {error}", path.display())))?;
+        Self::parse(&text, parameters)
+    }
+
+    /// Reads and resolves the text of a template with these parameter values.
+    pub fn parse(text: &str, parameters: &BTreeMap<String, String>) -> Result<Self> {
+        let document = yaml::parse(text)?;
+        let sections = document
+            .as_object()
+            .ok_or_else(|| Error::new("the template is not a mapping"))?;
+        if let Some(section) = sections
+            .keys()
+            .find(|key| !SECTIONS.contains(&key.as_str()))
+        {
+            return Err(Error::new(format!(
+                "section {section} is not supported by the local stack"
+            )));
+        }
+        let scope = Scope::new(&document, parameters)?;
+        resources::read(&document, &scope)
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,228 @@
+//! What a template comes to, and what is refused by name.
+
+use super::*;
+use serde_json::json;
+
+const GOOD: &str = "
+Transform: AWS::Serverless-2016-10-31
+Parameters:
+  Audiences: {Type: String}
+  Scope: {Type: String, Default: ''}
+Conditions:
+  HasScope: !Not [!Equals [!Ref Scope, '']]
+Globals:
+  Function:
+    Runtime: provided.al2023
+    Timeout: 10
+    Environment: {Variables: {TABLE: !Ref Rows, KIND: global}}
+Resources:
+  Rows:
+    Type: AWS::DynamoDB::Table
+    DeletionPolicy: Retain
+    Properties:
+      BillingMode: PAY_PER_REQUEST
+      DeletionProtectionEnabled: true
+      AttributeDefinitions: [{AttributeName: pk, AttributeType: S}]
+      KeySchema: [{AttributeName: pk, KeyType: HASH}]
+      TimeToLiveSpecification: {AttributeName: ttl, Enabled: true}
+      StreamSpecification: {StreamViewType: KEYS_ONLY}
+  Lost:
+    Type: AWS::SQS::Queue
+    Properties: {MessageRetentionPeriod: 60}
+  Api:
+    Type: AWS::Serverless::HttpApi
+    Properties:
+      CorsConfiguration: {AllowOrigins: ['https://a.b'], MaxAge: 60}
+      Auth:
+        Authorizers:
+          Users:
+            IdentitySource: $request.header.Authorization
+            JwtConfiguration: {issuer: 'https://i', audience: !Split [',', !Ref Audiences]}
+            AuthorizationScopes: [!If [HasScope, !Ref Scope, !Ref 'AWS::NoValue']]
+  Work:
+    Type: AWS::Serverless::Function
+    Metadata: {BuildMethod: rust-cargolambda, BuildProperties: {Binary: work}}
+    Properties:
+      Role: !GetAtt WorkRole.Arn
+      Environment: {Variables: {KIND: own, DAYS: 90}}
+      Events:
+        Get: {Type: HttpApi, Properties: {ApiId: !Ref Api, Method: get, Path: '/x/{id}', Auth: {Authorizer: Users}}}
+        Open: {Type: HttpApi, Properties: {Method: POST, Path: /open}}
+        Stream:
+          Type: DynamoDB
+          Properties:
+            Stream: !GetAtt Rows.StreamArn
+            StartingPosition: TRIM_HORIZON
+            MaximumRetryAttempts: -1
+            FunctionResponseTypes: [ReportBatchItemFailures]
+            FilterCriteria: {Filters: [{Pattern: '{\"eventName\":[\"INSERT\"]}'}]}
+            DestinationConfig: {OnFailure: {Type: SQS, Destination: !GetAtt Lost.Arn}}
+  WorkRole: {Type: AWS::IAM::Role, Properties: {Anything: goes}}
+  Unwanted: {Type: AWS::No::Such, Condition: HasScope}
+Outputs: {Url: {Value: !Sub 'https://${Api}'}}
+";
+
+fn check(text: &str) -> Result<Template> {
+    Template::parse(
+        text,
+        &BTreeMap::from([("Audiences".to_owned(), "a,b".to_owned())]),
+    )
+}
+
+#[test]
+fn a_template_resolves() {
+    let template = check(GOOD).unwrap();
+    let function = &template.functions[0];
+    assert_eq!(
+        (function.binary.as_str(), function.timeout.as_secs()),
+        ("work", 10)
+    );
+    let variables = [("DAYS", "90"), ("KIND", "own"), ("TABLE", "Rows")];
+    assert_eq!(
+        function.environment,
+        variables
+            .map(|(name, value)| (name.to_owned(), value.to_owned()))
+            .into()
+    );
+
+    let table = &template.tables[0];
+    assert_eq!(table.ttl_attribute.as_deref(), Some("ttl"));
+    assert_eq!(
+        table.create["StreamSpecification"],
+        json!({"StreamEnabled": true, "StreamViewType": "KEYS_ONLY"})
+    );
+
+    let stream = &template.streams[0];
+    assert_eq!(
+        (stream.id.as_str(), stream.table.as_str(), stream.batch_size),
+        ("WorkStream", "Rows", 100)
+    );
+    assert_eq!((stream.max_retries, stream.report_failures), (None, true));
+    assert_eq!(stream.filters, [json!({"eventName": ["INSERT"]})]);
+    assert_eq!(
+        stream.on_failure.as_deref(),
+        Some(template.queues[0].arn.as_str())
+    );
+
+    let api = template.api.unwrap();
+    let route = api
+        .routes
+        .iter()
+        .find(|route| route.path == "/x/{id}")
+        .unwrap();
+    let authorizer = route.authorizer.as_ref().unwrap();
+    assert_eq!(
+        (route.method.as_str(), authorizer.header.as_str()),
+        ("GET", "authorization")
+    );
+    assert_eq!(
+        (authorizer.audiences.len(), authorizer.scopes.len()),
+        (2, 0)
+    );
+    assert!(
+        api.routes
+            .iter()
+            .any(|route| route.path == "/open" && route.authorizer.is_none())
+    );
+}
+
+/// A change of the good template, and a part of the refusal it must meet.
+const CHANGES: &[(&str, &str, &str)] = &[
+    ("Outputs:", "Mappings: {}\nOutputs:", "Mappings"),
+    (
+        "DeletionPolicy: Retain",
+        "CreationPolicy: {}",
+        "resource Rows: CreationPolicy",
+    ),
+    (
+        "BillingMode: PAY_PER_REQUEST",
+        "BillingMode: PROVISIONED",
+        "resource Rows: property BillingMode",
+    ),
+    (
+        "DeletionProtectionEnabled",
+        "GlobalSecondaryIndexes",
+        "resource Rows: property GlobalSecondaryIndexes",
+    ),
+    (
+        "StreamViewType: KEYS_ONLY",
+        "StreamViewType: KEYS_ONLY, X: 1",
+        "resource Rows: property StreamSpecification.X",
+    ),
+    (
+        "{MessageRetentionPeriod: 60}",
+        "{FifoQueue: true}",
+        "resource Lost: property FifoQueue",
+    ),
+    (
+        "MaxAge: 60",
+        "MaxAge: soon",
+        "resource Api: property CorsConfiguration.MaxAge",
+    ),
+    (
+        "$request.header.Authorization",
+        "$request.querystring.t",
+        "IdentitySource",
+    ),
+    (
+        "Role: !GetAtt",
+        "Layers: !GetAtt",
+        "resource Work: property Layers",
+    ),
+    (
+        "Timeout: 10",
+        "Timeout: 901",
+        "resource Work: property Timeout",
+    ),
+    (
+        "Runtime: provided.al2023",
+        "Runtime: python3.13",
+        "resource Work: property Runtime",
+    ),
+    (
+        "Open: {Type: HttpApi",
+        "Open: {Type: Schedule",
+        "Schedule is not supported",
+    ),
+    (
+        "Auth: {Authorizer: Users}",
+        "Auth: {Authorizer: Nobody}",
+        "there is no authorizer Nobody",
+    ),
+    (
+        "StartingPosition: TRIM_HORIZON",
+        "StartingPosition: AT_TIMESTAMP",
+        "StartingPosition",
+    ),
+    (
+        "MaximumRetryAttempts: -1",
+        "TumblingWindowInSeconds: 1",
+        "TumblingWindowInSeconds",
+    ),
+    (
+        "Destination: !GetAtt Lost.Arn",
+        "Destination: 'arn:aws:sqs:us-east-1:1:other'",
+        "is no queue",
+    ),
+    (
+        "      StreamSpecification: {StreamViewType: KEYS_ONLY}\n",
+        "",
+        "has no stream",
+    ),
+    (
+        "Condition: HasScope",
+        "DependsOn: Api",
+        "resource Unwanted: type AWS::No::Such",
+    ),
+    ("rust-cargolambda", "makefile", "BuildMethod"),
+];
+
+#[test]
+fn what_cannot_be_honoured_is_refused_by_name() {
+    for (from, to, expected) in CHANGES {
+        let text = GOOD.replace(from, to);
+        assert_ne!(text, GOOD, "{from}");
+        let message = check(&text).expect_err(to).to_string();
+        assert!(message.contains(expected), "{to}: {message}");
+    }
+}
