@@ -110,7 +110,15 @@ mod tests {
     #[test]
     fn f25_f27_odd_records_are_told_from_good_ones() {
         let id = "01KAB0000000000000000000AA";
-        let keys = format!(r#"{{"pk":{{"S":"U#ana"}},"sk":{{"S":"N#{id}"}}}}"#);
+        let key = Key::Notification(
+            UserId::parse("ana").unwrap(),
+            NotificationId::parse(id).unwrap(),
+        );
+        let keys = format!(
+            r#"{{"pk":{{"S":"{}"}},"sk":{{"S":"{}"}}}}"#,
+            key.pk(),
+            key.sk()
+        );
         let good = decode(&record(r#""INSERT""#, &keys, r#""7""#));
         assert!(
             matches!(good, Record::Created { ref sequence_number, .. } if sequence_number == "7")
@@ -118,9 +126,9 @@ mod tests {
         for event in [r#""MODIFY""#, r#""REMOVE""#] {
             assert_eq!(decode(&record(event, &keys, r#""7""#)), Record::Ignored);
         }
-        let other = r#"{"pk":{"S":"U#ana"},"sk":{"S":"A#user"}}"#;
+        let other = keys.replace("N#", "A#");
         assert_eq!(
-            decode(&record(r#""INSERT""#, other, r#""7""#)),
+            decode(&record(r#""INSERT""#, &other, r#""7""#)),
             Record::Ignored
         );
         let odd = [

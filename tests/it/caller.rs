@@ -18,7 +18,6 @@ pub struct Caller {
 pub struct Answer {
     pub status: u16,
     pub replayed: bool,
-    pub retry_after: bool,
     pub body: Value,
 }
 
@@ -34,8 +33,10 @@ impl Answer {
     pub fn violations(&self) -> Vec<(String, String)> {
         let errors = self.body["errors"].as_array().cloned().unwrap_or_default();
         let text = |error: &Value, name| error[name].as_str().unwrap().to_owned();
-        let mut found: Vec<_> =
-            errors.iter().map(|error| (text(error, "pointer"), text(error, "code"))).collect();
+        let mut found: Vec<_> = errors
+            .iter()
+            .map(|error| (text(error, "pointer"), text(error, "code")))
+            .collect();
         found.sort();
         found
     }
@@ -84,25 +85,25 @@ pub async fn send(request: RequestBuilder) -> Answer {
     let response = request.send().await.unwrap();
     let status = response.status().as_u16();
     let replayed = response.headers().get("idempotency-replayed").is_some();
-    let retry_after = response.headers().contains_key("retry-after");
     let text = response.text().await.unwrap();
     Answer {
         status,
         replayed,
-        retry_after,
         body: serde_json::from_str(&text).unwrap_or(Value::String(text)),
     }
 }
 
 /// Waits until `check` has found something, for 10 seconds at most.
-#[track_caller]
 pub async fn eventually<T>(what: &str, check: impl AsyncFn() -> Option<T>) -> T {
     let began = Instant::now();
     loop {
         if let Some(found) = check().await {
             return found;
         }
-        assert!(began.elapsed() < Duration::from_secs(10), "still not: {what}");
+        assert!(
+            began.elapsed() < Duration::from_secs(10),
+            "still not: {what}"
+        );
         tokio::time::sleep(Duration::from_millis(10)).await;
     }
 }

@@ -14,7 +14,10 @@ pub fn note(recipient: &str) -> Value {
 
 /// All notifications of a user.
 pub async fn inbox(stack: &Stack, user: &str) -> Vec<Value> {
-    let page = stack.user(user).get("/v1/me/notifications?limit=100&consistent=true").await;
+    let page = stack
+        .user(user)
+        .get("/v1/me/notifications?limit=100&consistent=true")
+        .await;
     page.expect(200)["data"].as_array().unwrap().clone()
 }
 
@@ -77,7 +80,11 @@ async fn what_data_may_hold_is_stored_to_the_byte_and_the_rest_is_refused() {
     for data in good {
         let mut note = note(&user);
         note["data"] = data.clone();
-        stack.producer().post("/v1/notifications", &note).await.expect(201);
+        stack
+            .producer()
+            .post("/v1/notifications", &note)
+            .await
+            .expect(201);
         assert_eq!(inbox(stack, &user).await[0]["data"], data);
     }
     let bad = [
@@ -103,14 +110,24 @@ async fn a_thousand_recipients_each_get_a_row_and_a_result() {
     let recipients: Vec<String> = (0..1_000).map(|_| unique("fan")).collect();
     let mut sent = note("x");
     sent["recipients"] = json!(recipients);
-    let body = stack.producer().post("/v1/notifications", &sent).await.expect(201);
+    let body = stack
+        .producer()
+        .post("/v1/notifications", &sent)
+        .await
+        .expect(201);
     let results = body["data"].as_array().unwrap();
-    let named: Vec<&str> = results.iter().map(|r| r["recipient"].as_str().unwrap()).collect();
+    let named: Vec<&str> = results
+        .iter()
+        .map(|r| r["recipient"].as_str().unwrap())
+        .collect();
     assert_eq!(named, recipients);
     let ids: HashSet<&str> = results.iter().map(|r| r["id"].as_str().unwrap()).collect();
     assert_eq!(ids.len(), 1_000);
     for index in [0, 499, 999] {
-        assert_eq!(inbox(stack, &recipients[index]).await[0]["id"], results[index]["id"]);
+        assert_eq!(
+            inbox(stack, &recipients[index]).await[0]["id"],
+            results[index]["id"]
+        );
     }
     sent["recipients"] = json!((0..1_001).map(|_| unique("fan")).collect::<Vec<_>>());
     let answer = stack.producer().post("/v1/notifications", &sent).await;
@@ -126,7 +143,11 @@ async fn f12_a_batch_stores_what_is_valid_and_says_what_is_not() {
     items[50] = json!("x");
     items[99]["type"] = Value::Null;
     let batch = json!({"notifications": items});
-    let body = stack.producer().post("/v1/notifications/batch", &batch).await.expect(207);
+    let body = stack
+        .producer()
+        .post("/v1/notifications/batch", &batch)
+        .await
+        .expect(207);
     let results = body["data"].as_array().unwrap();
     assert_eq!(results.len(), 100);
     for (index, result) in results.iter().enumerate() {
@@ -134,7 +155,10 @@ async fn f12_a_batch_stores_what_is_valid_and_says_what_is_not() {
         if [3, 50, 99].contains(&index) {
             assert_eq!((&result["status"], stored.len()), (&json!(422), 0));
             let pointer = result["errors"][0]["pointer"].as_str().unwrap();
-            assert!(pointer.starts_with(&format!("/notifications/{index}")), "{pointer}");
+            assert!(
+                pointer.starts_with(&format!("/notifications/{index}")),
+                "{pointer}"
+            );
         } else {
             assert_eq!(result["status"], 201);
             assert_eq!(stored[0]["id"], result["data"][0]["id"]);
@@ -159,12 +183,19 @@ async fn f11_a_batch_beyond_its_limits_is_refused_whole() {
         json!([]),
     ];
     for case in cases {
-        let answer = stack.producer().post("/v1/notifications/batch", &case).await;
+        let answer = stack
+            .producer()
+            .post("/v1/notifications/batch", &case)
+            .await;
         assert_eq!(answer.status, 422, "{}", answer.body);
     }
     let mut huge = many(100);
     huge["notifications"][0]["body"] = json!("x".repeat(1_048_576));
-    stack.producer().post("/v1/notifications/batch", &huge).await.expect(413);
+    stack
+        .producer()
+        .post("/v1/notifications/batch", &huge)
+        .await
+        .expect(413);
     assert!(inbox(stack, &user).await.is_empty());
 }
 
@@ -173,9 +204,13 @@ async fn f1_f2_a_repeat_meets_its_own_rows_and_another_body_is_refused() {
     let stack = shared();
     let (user, key) = (unique("ana"), unique("key#?"));
     let producer = stack.producer();
-    let first = producer.post_keyed("/v1/notifications", &key, &note(&user)).await;
+    let first = producer
+        .post_keyed("/v1/notifications", &key, &note(&user))
+        .await;
     assert!(!first.replayed);
-    let again = producer.post_keyed("/v1/notifications", &key, &note(&user)).await;
+    let again = producer
+        .post_keyed("/v1/notifications", &key, &note(&user))
+        .await;
     assert!(again.replayed);
     assert_eq!(first.expect(201), again.expect(201));
 
@@ -185,14 +220,19 @@ async fn f1_f2_a_repeat_meets_its_own_rows_and_another_body_is_refused() {
     assert_eq!(refused.body["code"], "idempotency_key_reused");
     assert_eq!(refused.status, 422);
     let batch = json!({"notifications": [note(&user)]});
-    producer.post_keyed("/v1/notifications/batch", &key, &batch).await.expect(422);
+    producer
+        .post_keyed("/v1/notifications/batch", &key, &batch)
+        .await
+        .expect(422);
     assert_eq!(inbox(stack, &user).await.len(), 1);
 
     // The key is the producer's own.
     let mut claims = stack.producer_claims();
     claims["sub"] = json!("another");
     let another = crate::caller::Caller::new(stack.api(), stack.sign(&claims));
-    let stored = another.post_keyed("/v1/notifications", &key, &note(&user)).await;
+    let stored = another
+        .post_keyed("/v1/notifications", &key, &note(&user))
+        .await;
     assert!(!stored.replayed);
     stored.expect(201);
     assert_eq!(inbox(stack, &user).await.len(), 2);
@@ -208,8 +248,10 @@ async fn f1_concurrent_repeats_of_a_batch_store_it_once() {
     let sent = (0..5).map(|_| producer.post_keyed("/v1/notifications/batch", &key, &batch));
     let answers = join_all(sent).await;
     assert_eq!(answers.iter().filter(|answer| !answer.replayed).count(), 1);
-    let bodies: HashSet<String> =
-        answers.into_iter().map(|answer| answer.expect(207).to_string()).collect();
+    let bodies: HashSet<String> = answers
+        .into_iter()
+        .map(|answer| answer.expect(207).to_string())
+        .collect();
     assert_eq!(bodies.len(), 1);
     for user in users {
         assert_eq!(inbox(stack, &user).await.len(), 1);
@@ -221,11 +263,18 @@ async fn an_idempotency_key_has_1_to_255_characters() {
     let stack = shared();
     let user = unique("ana");
     for key in ["", &"k".repeat(256)] {
-        let answer = stack.producer().post_keyed("/v1/notifications", key, &note(&user)).await;
+        let answer = stack
+            .producer()
+            .post_keyed("/v1/notifications", key, &note(&user))
+            .await;
         assert_eq!(answer.body["code"], "invalid_idempotency_key");
         assert_eq!(answer.status, 400);
     }
     let key = "k".repeat(255);
-    stack.producer().post_keyed("/v1/notifications", &key, &note(&user)).await.expect(201);
+    stack
+        .producer()
+        .post_keyed("/v1/notifications", &key, &note(&user))
+        .await
+        .expect(201);
     assert_eq!(inbox(stack, &user).await.len(), 1);
 }

@@ -2,8 +2,8 @@
 
 use serde_json::{Value, json};
 
-use crate::create::note;
 use crate::caller::eventually;
+use crate::create::note;
 use crate::stack::{Stack, shared, unique};
 
 fn fcm(token: &str) -> Value {
@@ -13,12 +13,19 @@ fn fcm(token: &str) -> Value {
 async fn ids(stack: &Stack, user: &str) -> Vec<String> {
     let list = stack.user(user).get("/v1/me/devices").await.expect(200);
     let devices = list["data"].as_array().unwrap().clone();
-    devices.iter().map(|device| device["id"].as_str().unwrap().to_owned()).collect()
+    devices
+        .iter()
+        .map(|device| device["id"].as_str().unwrap().to_owned())
+        .collect()
 }
 
 /// Sends a notification to a user, and waits until its push has ended.
 async fn notify(stack: &Stack, user: &str) -> Value {
-    let body = stack.producer().post("/v1/notifications", &note(user)).await.expect(201);
+    let body = stack
+        .producer()
+        .post("/v1/notifications", &note(user))
+        .await
+        .expect(201);
     let id = body["data"][0]["id"].as_str().unwrap().to_owned();
     crate::pushes::ended(stack, user, &id).await
 }
@@ -40,7 +47,10 @@ async fn a_device_is_registered_shown_and_removed_without_its_token() {
     assert_eq!(created["locale"], "pt-BR");
     assert_eq!(created["badge"], false);
     let text = list.to_string();
-    assert!(!text.contains("secret-token") && !text.contains("arn:"), "{text}");
+    assert!(
+        !text.contains("secret-token") && !text.contains("arn:"),
+        "{text}"
+    );
     for _ in 0..2 {
         assert_eq!(ana.delete("/v1/me/devices/phone%2F1").await.status, 204);
     }
@@ -63,26 +73,44 @@ async fn every_broken_rule_of_a_device_is_reported_at_once() {
         ("/token", "length"),
     ];
     let expected = expected.map(|(pointer, code)| (pointer.to_owned(), code.to_owned()));
-    assert_eq!((answer.status, answer.violations()), (422, expected.to_vec()));
+    assert_eq!(
+        (answer.status, answer.violations()),
+        (422, expected.to_vec())
+    );
     let answer = ana.put("/v1/me/devices/phone", &json!({})).await;
     let expected = [("/platform", "required"), ("/token", "required")];
     let expected = expected.map(|(pointer, code)| (pointer.to_owned(), code.to_owned()));
-    assert_eq!((answer.status, answer.violations()), (422, expected.to_vec()));
+    assert_eq!(
+        (answer.status, answer.violations()),
+        (422, expected.to_vec())
+    );
 }
 
 #[tokio::test]
 async fn f35_a_token_that_moves_to_another_user_leaves_the_first() {
     let stack = shared();
     let (ana, bo, token) = (unique("ana"), unique("bo"), unique("token"));
-    stack.user(&ana).put("/v1/me/devices/phone", &fcm(&token)).await.expect(201);
-    stack.user(&bo).put("/v1/me/devices/phone", &fcm(&token)).await.expect(201);
+    stack
+        .user(&ana)
+        .put("/v1/me/devices/phone", &fcm(&token))
+        .await
+        .expect(201);
+    stack
+        .user(&bo)
+        .put("/v1/me/devices/phone", &fcm(&token))
+        .await
+        .expect(201);
     assert!(ids(stack, &ana).await.is_empty());
     assert_eq!(ids(stack, &bo).await, ["phone"]);
     assert_eq!(notify(stack, &ana).await["s"], "no_device");
     assert_eq!(notify(stack, &bo).await["s"], "sent");
     assert_eq!(stack.pushes(&token).await.len(), 1);
     // And back, as after a logout and a login.
-    stack.user(&ana).put("/v1/me/devices/phone", &fcm(&token)).await.expect(201);
+    stack
+        .user(&ana)
+        .put("/v1/me/devices/phone", &fcm(&token))
+        .await
+        .expect(201);
     assert!(ids(stack, &bo).await.is_empty());
 }
 
@@ -91,12 +119,24 @@ async fn a_new_token_replaces_the_old_one_and_a_new_device_id_the_old_installati
     let stack = shared();
     let (user, old, new) = (unique("ana"), unique("old"), unique("new"));
     let ana = stack.user(&user);
-    ana.put("/v1/me/devices/phone", &fcm(&old)).await.expect(201);
-    ana.put("/v1/me/devices/phone", &fcm(&new)).await.expect(200);
-    ana.put("/v1/me/devices/reinstalled", &fcm(&new)).await.expect(201);
+    ana.put("/v1/me/devices/phone", &fcm(&old))
+        .await
+        .expect(201);
+    ana.put("/v1/me/devices/phone", &fcm(&new))
+        .await
+        .expect(200);
+    ana.put("/v1/me/devices/reinstalled", &fcm(&new))
+        .await
+        .expect(201);
     assert_eq!(ids(stack, &user).await, ["reinstalled"]);
     assert_eq!(notify(stack, &user).await["s"], "sent");
-    assert_eq!((stack.pushes(&old).await.len(), stack.pushes(&new).await.len()), (0, 1));
+    assert_eq!(
+        (
+            stack.pushes(&old).await.len(),
+            stack.pushes(&new).await.len()
+        ),
+        (0, 1)
+    );
 }
 
 #[tokio::test]
@@ -117,13 +157,23 @@ async fn a_disabled_endpoint_is_enabled_by_a_token_fresh_from_the_device() {
     let stack = shared();
     let (user, token) = (unique("ana"), unique("error-disabled-"));
     let ana = stack.user(&user);
-    ana.put("/v1/me/devices/phone", &fcm(&token)).await.expect(201);
+    ana.put("/v1/me/devices/phone", &fcm(&token))
+        .await
+        .expect(201);
     // SNS takes the first push, and learns afterwards that the token is dead.
     assert_eq!(notify(stack, &user).await["s"], "sent");
     let second = notify(stack, &user).await;
-    assert_eq!((&second["s"], &second["w"]), (&json!("dead"), &json!("endpoint_disabled")));
-    eventually("the device is removed", async || ids(stack, &user).await.is_empty().then_some(())).await;
-    ana.put("/v1/me/devices/phone", &fcm(&token)).await.expect(201);
+    assert_eq!(
+        (&second["s"], &second["w"]),
+        (&json!("dead"), &json!("endpoint_disabled"))
+    );
+    eventually("the device is removed", async || {
+        ids(stack, &user).await.is_empty().then_some(())
+    })
+    .await;
+    ana.put("/v1/me/devices/phone", &fcm(&token))
+        .await
+        .expect(201);
     assert_eq!(notify(stack, &user).await["s"], "sent");
     assert_eq!(stack.pushes(&token).await.len(), 2);
 }

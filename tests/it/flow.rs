@@ -25,7 +25,11 @@ async fn a_notification_goes_from_a_request_to_the_phone_and_into_the_inbox() {
         "data": {"video": {"id": 42, "ratio": 1.5, "tags": ["a", null, true]}},
         "occurred_at": "2026-11-20T11:00:00+01:00",
     });
-    let created = stack.producer().post("/v1/notifications", &sent).await.expect(201);
+    let created = stack
+        .producer()
+        .post("/v1/notifications", &sent)
+        .await
+        .expect(201);
     let id = created["data"][0]["id"].as_str().unwrap();
     assert_eq!(created["data"][0]["recipient"], user);
     assert_eq!(created["data"][0]["status"], "created");
@@ -39,20 +43,32 @@ async fn a_notification_goes_from_a_request_to_the_phone_and_into_the_inbox() {
     assert_eq!(message["data"]["id"], id);
     assert_eq!(message["data"]["link"], "app://video/42");
 
-    let page = ana.get("/v1/me/notifications?consistent=true").await.expect(200);
+    let page = ana
+        .get("/v1/me/notifications?consistent=true")
+        .await
+        .expect(200);
     let shown = &page["data"][0];
     for field in ["type", "title", "body", "group", "link", "data"] {
         assert_eq!(shown[field], sent[field], "{field}");
     }
-    assert_eq!(shown["actor"], json!({"id": "bo", "name": "Bo", "image": null}));
+    assert_eq!(
+        shown["actor"],
+        json!({"id": "bo", "name": "Bo", "image": null})
+    );
     assert_eq!(shown["occurred_at"], "2026-11-20T10:00:00Z");
     assert_eq!(shown["read_at"], Value::Null);
     assert_eq!(page["page"], json!({"has_more": false, "next": null}));
     assert_eq!(page["meta"]["unread_count"], 1);
 
-    let read = ana.put(&format!("/v1/me/notifications/{id}/read"), &json!({})).await.expect(200);
+    let read = ana
+        .put(&format!("/v1/me/notifications/{id}/read"), &json!({}))
+        .await
+        .expect(200);
     assert_ne!(read["read_at"], Value::Null);
-    let page = ana.get("/v1/me/notifications?consistent=true").await.expect(200);
+    let page = ana
+        .get("/v1/me/notifications?consistent=true")
+        .await
+        .expect(200);
     assert_eq!(page["meta"]["unread_count"], 0);
     assert_eq!(page["data"][0], read);
 }
@@ -62,12 +78,20 @@ async fn an_iphone_gets_apples_form_with_the_id_as_collapse_id() {
     let stack = shared();
     let (user, token) = (unique("ana"), unique("a1b2"));
     let device = json!({"platform": "apns", "token": token});
-    stack.user(&user).put("/v1/me/devices/phone", &device).await.expect(201);
+    stack
+        .user(&user)
+        .put("/v1/me/devices/phone", &device)
+        .await
+        .expect(201);
     let sent = json!({
         "recipients": [user], "type": "comment.new", "title": "New comment", "group": "video:7",
         "push": {"priority": "high", "sound": "ping.caf", "category": "COMMENT"},
     });
-    let created = stack.producer().post("/v1/notifications", &sent).await.expect(201);
+    let created = stack
+        .producer()
+        .post("/v1/notifications", &sent)
+        .await
+        .expect(201);
     let push = eventually("the push", async || stack.pushes(&token).await.pop()).await;
     let aps = &push["message"]["aps"];
     assert_eq!(aps["alert"], json!({"title": "New comment"}));

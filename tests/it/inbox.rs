@@ -8,7 +8,11 @@ use crate::stack::{Stack, shared, unique};
 async fn send(stack: &Stack, user: &str, title: &str) -> String {
     let mut note = note(user);
     note["title"] = json!(title);
-    let body = stack.producer().post("/v1/notifications", &note).await.expect(201);
+    let body = stack
+        .producer()
+        .post("/v1/notifications", &note)
+        .await
+        .expect(201);
     body["data"][0]["id"].as_str().unwrap().to_owned()
 }
 
@@ -41,7 +45,11 @@ async fn pages_of_any_size_hold_every_row_once_newest_first() {
     for limit in [1, 2, 5, 11, 12, 13, 100] {
         let pages = pages(stack, &user, limit).await;
         assert_eq!(pages.len(), 12usize.div_ceil(limit), "limit {limit}");
-        let ids: Vec<&str> = pages.iter().flatten().map(|n| n["id"].as_str().unwrap()).collect();
+        let ids: Vec<&str> = pages
+            .iter()
+            .flatten()
+            .map(|n| n["id"].as_str().unwrap())
+            .collect();
         assert_eq!(ids, sent, "limit {limit}");
     }
 }
@@ -54,7 +62,11 @@ async fn f41_what_arrives_while_paging_moves_nothing() {
         send(stack, &user, &format!("n{index}")).await;
     }
     let before = inbox(stack, &user).await;
-    let first = stack.user(&user).get("/v1/me/notifications?limit=3").await.expect(200);
+    let first = stack
+        .user(&user)
+        .get("/v1/me/notifications?limit=3")
+        .await
+        .expect(200);
     send(stack, &user, "late").await;
     let next = first["page"]["next"].as_str().unwrap();
     let path = format!("/v1/me/notifications?limit=3&cursor={next}");
@@ -71,13 +83,28 @@ async fn f42_a_cursor_that_is_not_ours_is_malformed() {
         send(stack, user, "one").await;
         send(stack, user, "two").await;
     }
-    let page = stack.user(&ana).get("/v1/me/notifications?limit=1").await.expect(200);
+    let page = stack
+        .user(&ana)
+        .get("/v1/me/notifications?limit=1")
+        .await
+        .expect(200);
     let cursor = page["page"]["next"].as_str().unwrap();
     let flipped = format!("{}{}", &cursor[..5], cursor[5..].to_lowercase());
-    for bad in ["x", "%00", "AAAA", &cursor[1..], &flipped, &"A".repeat(5_000)] {
+    for bad in [
+        "x",
+        "%00",
+        "AAAA",
+        &cursor[1..],
+        &flipped,
+        &"A".repeat(5_000),
+    ] {
         let path = format!("/v1/me/notifications?cursor={bad}");
         let answer = stack.user(&ana).get(&path).await;
-        assert_eq!((answer.status, &answer.body["code"]), (400, &json!("invalid_cursor")), "{bad}");
+        assert_eq!(
+            (answer.status, &answer.body["code"]),
+            (400, &json!("invalid_cursor")),
+            "{bad}"
+        );
     }
     let foreign = format!("/v1/me/notifications?cursor={cursor}");
     assert_eq!(stack.user(&bo).get(&foreign).await.status, 400);
@@ -86,10 +113,23 @@ async fn f42_a_cursor_that_is_not_ours_is_malformed() {
 #[tokio::test]
 async fn a_query_has_known_names_and_values() {
     let user = unique("ana");
-    for query in ["limit=0", "limit=101", "limit=+5", "limit=x", "limit=1&limit=1", "consistent=1", "user=bo", "limit="] {
+    for query in [
+        "limit=0",
+        "limit=101",
+        "limit=+5",
+        "limit=x",
+        "limit=1&limit=1",
+        "consistent=1",
+        "user=bo",
+        "limit=",
+    ] {
         let path = format!("/v1/me/notifications?{query}");
         let answer = shared().user(&user).get(&path).await;
-        assert_eq!((answer.status, answer.violations().len()), (400, 1), "{query}");
+        assert_eq!(
+            (answer.status, answer.violations().len()),
+            (400, 1),
+            "{query}"
+        );
     }
 }
 
@@ -105,7 +145,12 @@ async fn f44_read_marks_are_idempotent_and_foreign_or_missing_ids_are_not_found(
     let unread = ana.delete(&path).await.expect(200);
     assert_eq!(unread["read_at"], Value::Null);
     assert_eq!(ana.delete(&path).await.expect(200), unread);
-    assert_eq!(ana.get(&format!("/v1/me/notifications/{id}")).await.expect(200), unread);
+    assert_eq!(
+        ana.get(&format!("/v1/me/notifications/{id}"))
+            .await
+            .expect(200),
+        unread
+    );
 
     let missing = "01KAB0000000000000000000AA";
     for id in [id.as_str(), missing, "x", "%23", &id.to_lowercase()] {
@@ -127,28 +172,55 @@ async fn f44_read_marks_are_idempotent_and_foreign_or_missing_ids_are_not_found(
         }
     }
     assert!(inbox(stack, &bo).await.is_empty());
-    assert_eq!(ana.get(&format!("/v1/me/notifications/{}", &id)).await.status, 200);
+    assert_eq!(
+        ana.get(&format!("/v1/me/notifications/{}", &id))
+            .await
+            .status,
+        200
+    );
 }
 
 #[tokio::test]
 async fn f43_what_has_expired_is_gone_before_the_table_drops_it() {
     let stack = shared();
     let user = unique("ana");
-    let (gone, kept) = (send(stack, &user, "gone").await, send(stack, &user, "kept").await);
-    let update = stack.dynamodb_client().update_item().table_name(stack.table());
+    let (gone, kept) = (
+        send(stack, &user, "gone").await,
+        send(stack, &user, "kept").await,
+    );
+    let update = stack
+        .dynamodb_client()
+        .update_item()
+        .table_name(stack.table());
     let update = update
-        .key("pk", aws_sdk_dynamodb::types::AttributeValue::S(format!("U#{user}")))
-        .key("sk", aws_sdk_dynamodb::types::AttributeValue::S(format!("N#{gone}")))
+        .key(
+            "pk",
+            aws_sdk_dynamodb::types::AttributeValue::S(format!("U#{user}")),
+        )
+        .key(
+            "sk",
+            aws_sdk_dynamodb::types::AttributeValue::S(format!("N#{gone}")),
+        )
         .update_expression("SET expires_at = :past")
-        .expression_attribute_values(":past", aws_sdk_dynamodb::types::AttributeValue::N("1790000000".to_owned()));
+        .expression_attribute_values(
+            ":past",
+            aws_sdk_dynamodb::types::AttributeValue::N("1790000000".to_owned()),
+        );
     update.send().await.unwrap();
     let ana = stack.user(&user);
-    let page = ana.get("/v1/me/notifications?consistent=true").await.expect(200);
+    let page = ana
+        .get("/v1/me/notifications?consistent=true")
+        .await
+        .expect(200);
     assert_eq!(page["data"].as_array().unwrap().len(), 1);
     assert_eq!(page["data"][0]["id"], kept);
     assert_eq!(page["meta"]["unread_count"], 1);
-    ana.get(&format!("/v1/me/notifications/{gone}")).await.expect(404);
-    ana.put(&format!("/v1/me/notifications/{gone}/read"), &json!({})).await.expect(404);
+    ana.get(&format!("/v1/me/notifications/{gone}"))
+        .await
+        .expect(404);
+    ana.put(&format!("/v1/me/notifications/{gone}/read"), &json!({}))
+        .await
+        .expect(404);
 }
 
 #[tokio::test]
@@ -156,15 +228,28 @@ async fn a_count_is_exact_up_to_99_and_says_when_there_is_more() {
     let stack = shared();
     let user = unique("ana");
     let counts = async || {
-        let page = stack.user(&user).get("/v1/me/notifications?limit=1&consistent=true").await;
+        let page = stack
+            .user(&user)
+            .get("/v1/me/notifications?limit=1&consistent=true")
+            .await;
         page.expect(200)["meta"].clone()
     };
     let send = async |count: usize| {
         let batch = json!({"notifications": vec![note(&user); count]});
-        stack.producer().post("/v1/notifications/batch", &batch).await.expect(207);
+        stack
+            .producer()
+            .post("/v1/notifications/batch", &batch)
+            .await
+            .expect(207);
     };
     send(99).await;
-    assert_eq!(counts().await, json!({"unread_count": 99, "unseen_count": 99, "capped": false}));
+    assert_eq!(
+        counts().await,
+        json!({"unread_count": 99, "unseen_count": 99, "capped": false})
+    );
     send(1).await;
-    assert_eq!(counts().await, json!({"unread_count": 99, "unseen_count": 99, "capped": true}));
+    assert_eq!(
+        counts().await,
+        json!({"unread_count": 99, "unseen_count": 99, "capped": true})
+    );
 }

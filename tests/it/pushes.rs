@@ -11,7 +11,10 @@ use crate::stack::{Stack, shared, unique};
 pub async fn ended(stack: &Stack, user: &str, id: &str) -> Value {
     let client = stack.dynamodb_client();
     eventually("the outcome", async || {
-        let get = client.get_item().table_name(stack.table()).consistent_read(true);
+        let get = client
+            .get_item()
+            .table_name(stack.table())
+            .consistent_read(true);
         let get = get
             .key("pk", AttributeValue::S(format!("U#{user}")))
             .key("sk", AttributeValue::S(format!("N#{id}")));
@@ -23,14 +26,22 @@ pub async fn ended(stack: &Stack, user: &str, id: &str) -> Value {
 }
 
 async fn send(stack: &Stack, note: &Value) -> Value {
-    let body = stack.producer().post("/v1/notifications", note).await.expect(201);
+    let body = stack
+        .producer()
+        .post("/v1/notifications", note)
+        .await
+        .expect(201);
     let text = |name: &str| body["data"][0][name].as_str().unwrap().to_owned();
     ended(stack, &text("recipient"), &text("id")).await
 }
 
 async fn device(stack: &Stack, user: &str, id: &str, platform: &str, token: &str) {
     let body = json!({"platform": platform, "token": token});
-    stack.user(user).put(&format!("/v1/me/devices/{id}"), &body).await.expect(201);
+    stack
+        .user(user)
+        .put(&format!("/v1/me/devices/{id}"), &body)
+        .await
+        .expect(201);
 }
 
 #[tokio::test]
@@ -47,8 +58,17 @@ async fn the_outcome_says_what_became_of_each_device() {
     assert_eq!(second["s"], "partial");
     assert_eq!(second["d"]["dead"]["w"], "endpoint_disabled");
     let third = send(stack, &note(&user)).await;
-    assert_eq!((&third["s"], third["d"].as_object().unwrap().len()), (&json!("sent"), 1));
-    assert_eq!((stack.pushes(&good).await.len(), stack.pushes(&dead).await.len()), (3, 1));
+    assert_eq!(
+        (&third["s"], third["d"].as_object().unwrap().len()),
+        (&json!("sent"), 1)
+    );
+    assert_eq!(
+        (
+            stack.pushes(&good).await.len(),
+            stack.pushes(&dead).await.len()
+        ),
+        (3, 1)
+    );
 }
 
 #[tokio::test]
@@ -73,9 +93,15 @@ async fn what_is_not_wanted_is_skipped_with_the_reason() {
     assert_eq!(send(stack, &note(&user)).await["s"], "no_device");
     device(stack, &user, "phone", "fcm", &token).await;
     let off = send(stack, &with("push", json!(false))).await;
-    assert_eq!((&off["s"], &off["w"]), (&json!("skipped"), &json!("push_off")));
+    assert_eq!(
+        (&off["s"], &off["w"]),
+        (&json!("skipped"), &json!("push_off"))
+    );
     let origin = send(stack, &with("origin_device", json!("phone"))).await;
-    assert_eq!((&origin["s"], &origin["w"]), (&json!("skipped"), &json!("origin_device")));
+    assert_eq!(
+        (&origin["s"], &origin["w"]),
+        (&json!("skipped"), &json!("origin_device"))
+    );
     assert!(stack.pushes(&token).await.is_empty());
 }
 
@@ -97,7 +123,10 @@ async fn silent_and_id_only_pushes_show_no_text() {
     let message = &android[0]["message"]["fcmV1Message"]["message"];
     assert!(message.get("notification").is_none() && message["data"]["type"] == "sync.now");
     assert_eq!(iphone[0]["message"]["aps"], json!({"content-available": 1}));
-    assert_eq!(iphone[0]["attributes"]["AWS.SNS.MOBILE.APNS.PUSH_TYPE"], "background");
+    assert_eq!(
+        iphone[0]["attributes"]["AWS.SNS.MOBILE.APNS.PUSH_TYPE"],
+        "background"
+    );
     assert_eq!(iphone[1]["message"]["aps"]["mutable-content"], 1);
     for push in [&android[1], &iphone[1]] {
         assert!(!push["message"].to_string().contains("canary"), "{push}");
@@ -111,14 +140,21 @@ async fn a_push_at_most_once_that_may_have_been_sent_is_not_sent_again() {
     device(stack, &user, "phone", "fcm", &token).await;
     let mut once = note(&user);
     once["push"] = json!({"once": true});
-    let body = stack.producer().post("/v1/notifications", &once).await.expect(201);
+    let body = stack
+        .producer()
+        .post("/v1/notifications", &once)
+        .await
+        .expect(201);
     let id = body["data"][0]["id"].as_str().unwrap();
     let outcome = eventually("the settled outcome", async || {
         let outcome = ended(stack, &user, id).await;
         (outcome["w"] != "in_flight").then_some(outcome)
     })
     .await;
-    assert_eq!((&outcome["s"], &outcome["am"]), (&json!("unknown"), &json!(1)));
+    assert_eq!(
+        (&outcome["s"], &outcome["am"]),
+        (&json!("unknown"), &json!(1))
+    );
 }
 
 #[tokio::test]
@@ -136,11 +172,16 @@ async fn f25_a_record_that_cannot_be_read_does_not_stop_its_neighbours() {
     };
     put(&format!("U#{user}"), &sk).await.unwrap();
     // A key of ours on a row that is none.
-    put(&format!("U#{user}"), "N#01KAB0000000000000000000AA").await.unwrap();
+    put(&format!("U#{user}"), "N#01KAB0000000000000000000AA")
+        .await
+        .unwrap();
     let outcome = send(stack, &note(&user)).await;
     assert_eq!(outcome["s"], "sent");
     let dead = eventually("both dead records", async || {
-        let scan = client.scan().table_name(stack.table()).filter_expression("rpk = :pk");
+        let scan = client
+            .scan()
+            .table_name(stack.table())
+            .filter_expression("rpk = :pk");
         let scan = scan.expression_attribute_values(":pk", AttributeValue::S(format!("U#{user}")));
         let found = scan.send().await.unwrap().items.unwrap_or_default();
         (found.len() == 2).then_some(found)

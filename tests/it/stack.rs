@@ -15,7 +15,10 @@ use crate::caller::Caller;
 
 /// The repository.
 pub fn root() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap().to_owned()
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+        .parent()
+        .unwrap()
+        .to_owned()
 }
 
 /// The folder with the built programs. The first call builds them, with the very settings of the
@@ -61,7 +64,11 @@ pub fn shared() -> &'static Stack {
         let name = |pid| format!("tidings-it-{pid}");
         // A static is never dropped, so the folders of earlier runs are removed here.
         for entry in parent.read_dir().unwrap().flatten() {
-            let pid = entry.file_name().to_string_lossy().strip_prefix("tidings-it-").map(str::to_owned);
+            let pid = entry
+                .file_name()
+                .to_string_lossy()
+                .strip_prefix("tidings-it-")
+                .map(str::to_owned);
             if pid.is_some_and(|pid| !Path::new("/proc").join(pid).exists()) {
                 std::fs::remove_dir_all(entry.path()).unwrap();
             }
@@ -91,9 +98,14 @@ impl Stack {
             .spawn()
             .unwrap();
         let mut line = String::new();
-        BufReader::new(process.stdout.take().unwrap()).read_line(&mut line).unwrap();
+        BufReader::new(process.stdout.take().unwrap())
+            .read_line(&mut line)
+            .unwrap();
         let ready = serde_json::from_str(&line).unwrap_or_else(|_| {
-            panic!("the stack did not start: {}", std::fs::read_to_string(data.join("log")).unwrap())
+            panic!(
+                "the stack did not start: {}",
+                std::fs::read_to_string(data.join("log")).unwrap()
+            )
         });
         Stack {
             _stdin: process.stdin.take().unwrap(),
@@ -147,7 +159,9 @@ impl Stack {
     /// The claims of a user's token, as the command line makes them.
     pub fn user_claims(&self, user: &str) -> Value {
         static CLAIMS: OnceLock<Value> = OnceLock::new();
-        let mut claims = CLAIMS.get_or_init(|| self.claims_of(&["--user", "x"])).clone();
+        let mut claims = CLAIMS
+            .get_or_init(|| self.claims_of(&["--user", "x"]))
+            .clone();
         claims["sub"] = json!(user);
         claims
     }
@@ -155,7 +169,9 @@ impl Stack {
     /// The claims of a producer's token.
     pub fn producer_claims(&self) -> Value {
         static CLAIMS: OnceLock<Value> = OnceLock::new();
-        CLAIMS.get_or_init(|| self.claims_of(&["--producer"])).clone()
+        CLAIMS
+            .get_or_init(|| self.claims_of(&["--producer"]))
+            .clone()
     }
 
     fn claims_of(&self, who: &[&str]) -> Value {
@@ -205,7 +221,8 @@ impl Stack {
 
     /// The table through the real SDK.
     pub fn dynamodb_client(&self) -> aws_sdk_dynamodb::Client {
-        let credentials = aws_sdk_dynamodb::config::Credentials::new("local", "local", None, None, "test");
+        let credentials =
+            aws_sdk_dynamodb::config::Credentials::new("local", "local", None, None, "test");
         let config = aws_sdk_dynamodb::Config::builder()
             .behavior_version_latest()
             .region(aws_sdk_dynamodb::config::Region::new("us-east-1"))
@@ -226,5 +243,9 @@ impl Drop for Stack {
 fn log_file(data: &Path) -> std::fs::File {
     std::fs::create_dir_all(data).unwrap();
     let log = data.join("log");
-    std::fs::OpenOptions::new().create(true).append(true).open(log).unwrap()
+    std::fs::OpenOptions::new()
+        .create(true)
+        .append(true)
+        .open(log)
+        .unwrap()
 }

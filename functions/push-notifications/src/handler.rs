@@ -59,7 +59,11 @@ async fn push(
         match done {
             Ok(()) => {}
             Err(Undone::Later(reason)) => {
-                tracing::warn!(sequence_number = number, reason, "a push must be tried again");
+                tracing::warn!(
+                    sequence_number = number,
+                    reason,
+                    "a push must be tried again"
+                );
                 open.push(number);
             }
             Err(Undone::Unreadable(reason)) => {
@@ -81,7 +85,10 @@ async fn push(
 /// that fails, it must come again: by its number, or with the whole batch if it has none.
 async fn keep_dead(store: &Store, clock: Clock, record: &Undecodable) -> Result<Option<String>> {
     tracing::warn!(reason = record.reason, "a record cannot be handled");
-    match (store.put_dead(clock.now(), record).await, &record.sequence_number) {
+    match (
+        store.put_dead(clock.now(), record).await,
+        &record.sequence_number,
+    ) {
         (Ok(()), _) => Ok(None),
         (Err(error), None) => Err(error),
         (Err(error), Some(number)) => {

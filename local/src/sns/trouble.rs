@@ -9,7 +9,8 @@ use rusqlite::Connection;
 pub(super) enum Trouble {
     /// The publish is accepted, and the endpoint disabled after it: SNS learns of a dead token late.
     Disabled,
-    /// The first [`THROTTLED`] publishes are refused with `Throttled`.
+    /// The first publishes are refused with `Throttled`: as many as the token says
+    /// (`error-throttled-6-…`), else [`THROTTLED`].
     Throttled,
     /// Every publish ends in a 500.
     Internal,
@@ -55,7 +56,11 @@ pub(super) fn refuse(
                 [&endpoint.arn],
                 |row| row.get(0),
             )?;
-            (refused <= THROTTLED).then(|| Refusal::new(429, "Throttled", "Rate exceeded"))
+            let number = endpoint.token.split('-').nth(2);
+            let limit = number
+                .and_then(|number| number.parse().ok())
+                .unwrap_or(THROTTLED);
+            (refused <= limit).then(|| Refusal::new(429, "Throttled", "Rate exceeded"))
         }
     })
 }

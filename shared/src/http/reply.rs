@@ -146,7 +146,9 @@ pub fn response(outcome: Result<Reply>, request_id: &str) -> ApiGatewayV2httpRes
         let json = HeaderValue::from_static("application/json");
         response.headers.insert(header::CONTENT_TYPE, json);
     }
-    response.headers.extend(reply.headers);
+    for (name, value) in reply.headers {
+        response.headers.insert(name, value);
+    }
     response
         .headers
         .insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));

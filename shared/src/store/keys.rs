@@ -59,10 +59,15 @@ impl Key {
         }
     }
 
+    /// The user whose partition this is.
+    pub fn user(pk: &str) -> Option<UserId> {
+        UserId::parse(pk.strip_prefix("U#")?)
+    }
+
     /// The notification that a stream record's keys name; `None` for any other row, so that a
     /// function survives rows of a newer version.
     pub fn notification(pk: &str, sk: &str) -> Option<(UserId, NotificationId)> {
-        let user = UserId::parse(pk.strip_prefix("U#")?)?;
+        let user = Key::user(pk)?;
         let id = NotificationId::parse(sk.strip_prefix(NOTIFICATION_PREFIX)?)?;
         Some((user, id))
     }

@@ -118,7 +118,7 @@ impl Store {
             .await?;
         let named = |item: Item| {
             let pk = item.get("pk")?.as_s().ok()?;
-            let user = UserId::parse(pk.strip_prefix("U#")?)?;
+            let user = Key::user(pk)?;
             Some(decode(item, "a user's row could not be read").map(|row| (user, row)))
         };
         items.into_iter().filter_map(named).collect()

@@ -20,7 +20,7 @@ const BATCHES_IN_FLIGHT: usize = 8;
 /// Single rows on their way at the same time.
 pub const PUTS_IN_FLIGHT: usize = 32;
 /// A put is begun while its id is at most this old. With the two attempts a put may take
-/// ([`crate::aws`]), it ends before the id is 5 s old, which is where watermarks begin.
+///, it ends before the id is 5 s old, which is where watermarks begin.
 pub const FRESH: Duration = Duration::from_millis(2_500);
 
 /// What a conditional put found.

@@ -1,0 +1,130 @@
+//! The documents are true because they run.
+
+use std::fs;
+use std::path::Path;
+use std::process::Command;
+
+use serde_json::Value;
+
+use crate::stack::{Stack, binaries, root};
+
+/// The code blocks of a document with their language.
+fn blocks(text: &str) -> Vec<(&str, &str)> {
+    let mut blocks = Vec::new();
+    let mut rest = text;
+    while let Some((_, after)) = rest.split_once("\n```") {
+        let (language, after) = after.split_once('\n').unwrap();
+        let (block, after) = after.split_once("\n```").unwrap();
+        blocks.push((language, block));
+        rest = after;
+    }
+    blocks
+}
+
+/// Whether an answer is what the document shows; `…` stands for any text.
+fn is_shown(shown: &Value, found: &Value) -> bool {
+    match (shown, found) {
+        (Value::String(shown), Value::String(found)) => match shown.split_once('…') {
+            Some((start, end)) => found.starts_with(start) && found.ends_with(end),
+            None => shown == found,
+        },
+        (Value::Object(shown), Value::Object(found)) => {
+            shown.len() == found.len()
+                && shown
+                    .iter()
+                    .all(|(name, value)| found.get(name).is_some_and(|f| is_shown(value, f)))
+        }
+        (Value::Array(shown), Value::Array(found)) => {
+            shown.len() == found.len() && shown.iter().zip(found).all(|(s, f)| is_shown(s, f))
+        }
+        _ => shown == found,
+    }
+}
+
+#[test]
+fn the_readmes_commands_give_the_answers_it_shows() {
+    let readme = fs::read_to_string(root().join("README.md")).unwrap();
+    let data = tempfile::tempdir().unwrap();
+    let stack = Stack::start(data.path());
+    let blocks = blocks(&readme);
+    let pairs: Vec<_> = blocks
+        .windows(2)
+        .filter(|pair| pair[0].0 == "sh" && pair[1].0 == "json")
+        .collect();
+    assert!(pairs.len() >= 3, "{} commands with answers", pairs.len());
+    for pair in pairs {
+        let (command, shown) = (pair[0].1, pair[1].1);
+        let program = format!("'{}'", binaries().join("tidings").display());
+        let command = command
+            .replace("http://127.0.0.1:3000", stack.api())
+            .replace(
+                "cargo run -q -- token",
+                &format!("{program} token --data '{}'", data.path().display()),
+            );
+        let output = Command::new("sh")
+            .arg("-ec")
+            .arg(&command)
+            .current_dir(root())
+            .output()
+            .unwrap();
+        let found = String::from_utf8(output.stdout).unwrap();
+        let found: Value = serde_json::from_str(&found).unwrap_or_else(|_| {
+            panic!(
+                "{command}\n{found}\n{}",
+                String::from_utf8_lossy(&output.stderr)
+            )
+        });
+        let shown: Value = serde_json::from_str(shown).unwrap();
+        assert!(
+            is_shown(&shown, &found),
+            "{command}\nshown {shown:#}\nfound {found:#}"
+        );
+    }
+}
+
+#[test]
+fn every_path_that_a_document_names_exists() {
+    let mut count = 0;
+    for document in ["README.md", "docs/ARCHITECTURE.md"] {
+        let text = fs::read_to_string(root().join(document)).unwrap();
+        for (index, word) in text.split('`').enumerate() {
+            let is_path =
+                word.contains('/') && !word.contains([' ', '{', '<', '*', ':', '"', '…', '\n']);
+            let is_route = ["/v1", "/_local", "tidings/", ".local"]
+                .iter()
+                .any(|start| word.starts_with(start));
+            if index % 2 == 1 && is_path && !is_route {
+                assert!(root().join(word).exists(), "{document} names {word}");
+                count += 1;
+            }
+        }
+    }
+    assert!(count > 20, "{count} paths");
+}
+
+#[test]
+fn the_changelogs_newest_version_is_the_workspaces() {
+    let changelog = fs::read_to_string(root().join("CHANGELOG.md")).unwrap();
+    let newest = changelog
+        .lines()
+        .find_map(|line| line.strip_prefix("## "))
+        .unwrap();
+    let version = newest.split(' ').next().unwrap();
+    let manifest = fs::read_to_string(root().join("Cargo.toml")).unwrap();
+    assert!(
+        manifest.contains(&format!("version = \"{version}\"")),
+        "{version}"
+    );
+}
+
+#[test]
+fn the_readme_states_the_number_of_crates_and_no_path_of_a_machine() {
+    let lock = fs::read_to_string(root().join("Cargo.lock")).unwrap();
+    let crates = lock.matches("[[package]]").count();
+    let readme = fs::read_to_string(root().join("README.md")).unwrap();
+    assert!(
+        readme.contains(&format!("{crates} crates")),
+        "there are {crates} crates"
+    );
+    assert!(!readme.contains("/home/") && Path::new(&root()).join("LICENSE").exists());
+}

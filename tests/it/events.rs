@@ -1,0 +1,129 @@
+//! Every file in `events/` is sent to the real function, and its answer compared with the
+//! documented one.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use local::function::Function;
+use local::template::Template;
+use serde_json::Value;
+
+use crate::stack::{binaries, root, shared};
+
+/// Whether `found` is what `expected` documents: `"*"` stands for any value, and an object may name
+/// fewer fields than come back.
+fn compare(expected: &Value, found: &Value, at: &str) -> Result<(), String> {
+    match (expected, found) {
+        (Value::String(any), found) if any == "*" && !found.is_null() => Ok(()),
+        // The body of an HTTP answer is JSON in a string.
+        (Value::Object(_), Value::String(text)) => compare(
+            expected,
+            &serde_json::from_str(text).unwrap_or_default(),
+            at,
+        ),
+        (Value::Object(fields), Value::Object(object)) => {
+            fields.iter().try_for_each(|(name, value)| {
+                compare(
+                    value,
+                    object.get(name).unwrap_or(&Value::Null),
+                    &format!("{at}/{name}"),
+                )
+            })
+        }
+        (Value::Array(items), Value::Array(array)) if items.len() == array.len() => {
+            let pairs = items.iter().zip(array).enumerate();
+            pairs
+                .into_iter()
+                .try_for_each(|(i, (e, f))| compare(e, f, &format!("{at}/{i}")))
+        }
+        _ if expected == found => Ok(()),
+        _ => Err(format!("{at}: documented {expected}, found {found}")),
+    }
+}
+
+fn read(path: &Path) -> Value {
+    let text = fs::read_to_string(path).unwrap_or_else(|e| panic!("{}: {e}", path.display()));
+    serde_json::from_str(&text).unwrap_or_else(|e| panic!("{}: {e}", path.display()))
+}
+
+/// The events of one function: those whose name does not end in `.response.json`.
+fn cases(folder: &Path) -> Vec<PathBuf> {
+    let entries = fs::read_dir(folder).unwrap_or_else(|e| panic!("{}: {e}", folder.display()));
+    let paths = entries.map(|entry| entry.unwrap().path());
+    let mut cases: Vec<_> = paths
+        .filter(|path| !path.to_str().unwrap().ends_with(".response.json"))
+        .collect();
+    cases.sort();
+    cases
+}
+
+/// The template with what a stack of ours would be given.
+pub fn template() -> Template {
+    let application = |platform| format!("arn:aws:sns:us-east-1:000000000000:app/{platform}/local");
+    let parameters = BTreeMap::from(
+        [
+            ("UserIssuer", "https://issuer.local/users".to_owned()),
+            ("UserAudiences", "users".to_owned()),
+            (
+                "ProducerIssuer",
+                "https://issuer.local/producers".to_owned(),
+            ),
+            ("ProducerAudiences", "producers".to_owned()),
+            ("FcmApplicationArn", application("GCM")),
+            ("ApnsApplicationArn", application("APNS")),
+        ]
+        .map(|(name, value)| (name.to_owned(), value)),
+    );
+    Template::load(&root().join("template.yaml"), &parameters).unwrap()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_event_gets_its_documented_answer() {
+    let stack = shared();
+    let endpoints = BTreeMap::from([
+        (
+            "AWS_ENDPOINT_URL_DYNAMODB".to_owned(),
+            stack.dynamodb().to_owned(),
+        ),
+        ("AWS_ENDPOINT_URL_SNS".to_owned(), stack.sns().to_owned()),
+    ]);
+    let (mut wrong, mut count) = (Vec::new(), 0);
+    let functions = template().functions;
+    assert!(!functions.is_empty());
+    for spec in &functions {
+        let function = Function::new(spec, binaries().join(&spec.binary), &endpoints);
+        let cases = cases(&root().join("events").join(&spec.binary));
+        assert!(
+            cases.len() > 1,
+            "{} needs a good and a bad event",
+            spec.binary
+        );
+        for case in cases {
+            let expected = read(&case.with_extension("response.json"));
+            let answer = function.invoke(read(&case).to_string().into_bytes()).await;
+            let found = serde_json::from_slice(&answer.unwrap()).unwrap();
+            if let Err(difference) = compare(&expected, &found, "") {
+                wrong.push(format!("{}: {difference}", case.display()));
+            }
+            count += 1;
+        }
+        function.stop().await;
+    }
+    let files = walk(&root().join("events"));
+    assert_eq!(
+        files,
+        2 * count,
+        "a file in events/ is nobody's event or response"
+    );
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+fn walk(folder: &Path) -> usize {
+    let entries = fs::read_dir(folder)
+        .unwrap()
+        .map(|entry| entry.unwrap().path());
+    entries
+        .map(|path| if path.is_dir() { walk(&path) } else { 1 })
+        .sum()
+}

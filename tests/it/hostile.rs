@@ -1,0 +1,145 @@
+//! Input that means harm, or none at all: a documented status each time, and nothing stored.
+
+use reqwest::Method;
+use serde_json::json;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::TcpStream;
+
+use crate::caller::send;
+use crate::create::{inbox, note};
+use crate::stack::{Stack, shared, unique};
+
+/// Sends bytes as they are, and returns the status of the answer; 0 if the connection was closed.
+async fn raw(stack: &Stack, request: &[u8]) -> u16 {
+    let address = stack.api().strip_prefix("http://").unwrap();
+    let mut stream = TcpStream::connect(address).await.unwrap();
+    stream.write_all(request).await.unwrap();
+    let mut answer = [0; 64];
+    let length = stream.read(&mut answer).await.unwrap_or(0);
+    let text = String::from_utf8_lossy(&answer[..length]).into_owned();
+    text.split(' ')
+        .nth(1)
+        .and_then(|status| status.parse().ok())
+        .unwrap_or(0)
+}
+
+#[tokio::test]
+async fn f46_f50_a_body_that_is_not_what_it_says_is_refused() {
+    let stack = shared();
+    let user = unique("ana");
+    let valid = note(&user).to_string();
+    let cases: Vec<(Vec<u8>, u16)> = vec![
+        (b"".to_vec(), 400),
+        (b"\xff\xfe".to_vec(), 400),
+        (format!("\u{feff}{valid}").into_bytes(), 400),
+        (format!("{valid} x").into_bytes(), 400),
+        (valid.replace("Hello", "\\ud800").into_bytes(), 400),
+        (valid.replace("\"Hello\"", "NaN").into_bytes(), 400),
+        (valid.replace("\"Hello\"", "1e400").into_bytes(), 400),
+        (valid.replace('{', "{\"title\":\"x\",").into_bytes(), 400),
+        ("[".repeat(60_000).into_bytes(), 400),
+        (valid.replace(&user, "a\\u0000b").into_bytes(), 422),
+        (b"null".to_vec(), 422),
+        (b"[]".to_vec(), 422),
+        (b"\"x\"".to_vec(), 422),
+        (vec![b' '; 65_537], 413),
+        (format!("[{}1]", "1,".repeat(3_000_000)).into_bytes(), 413),
+        (vec![b' '; 10_500_000], 413),
+    ];
+    for (body, status) in cases {
+        let shown = String::from_utf8_lossy(&body[..body.len().min(60)]).into_owned();
+        let request = stack.producer().request(Method::POST, "/v1/notifications");
+        let answer = send(
+            request
+                .header("content-type", "application/json")
+                .body(body),
+        )
+        .await;
+        assert_eq!(answer.status, status, "{shown}");
+    }
+    assert!(inbox(stack, &user).await.is_empty());
+}
+
+#[tokio::test]
+async fn f53_what_is_not_plain_json_is_an_unsupported_media_type() {
+    let stack = shared();
+    let user = unique("ana");
+    let post = || stack.producer().request(Method::POST, "/v1/notifications");
+    let body = || note(&user).to_string();
+    for media_type in [
+        "text/plain",
+        "application/x-www-form-urlencoded",
+        "",
+        "application/jsonp",
+    ] {
+        let answer = send(post().header("content-type", media_type).body(body())).await;
+        assert_eq!(answer.status, 415, "{media_type}");
+    }
+    let packed = post()
+        .header("content-type", "application/json")
+        .header("content-encoding", "gzip");
+    assert_eq!(send(packed.body(body())).await.status, 415);
+    assert!(inbox(stack, &user).await.is_empty());
+    let plain = post().header("content-type", "Application/JSON; charset=utf-8");
+    assert_eq!(send(plain.body(body())).await.status, 201);
+}
+
+#[tokio::test]
+async fn f53_a_route_that_is_not_there_is_the_gateways_404() {
+    let stack = shared();
+    for (method, path) in [
+        ("GET", "/"),
+        ("GET", "/v1/notifications"),
+        ("PATCH", "/v1/me/notifications"),
+        ("TRACE", "/v1/notifications"),
+        ("DELETE", "/v1/me/notifications"),
+        ("GET", "/v1/me/notifications/a/b/c"),
+        ("GET", "/v1//me/notifications"),
+    ] {
+        let answer = send(stack.user("ana").request(method.parse().unwrap(), path)).await;
+        assert_eq!(
+            (answer.status, answer.body),
+            (404, json!({"message": "Not Found"})),
+            "{method} {path}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn f51_f52_raw_requests_never_reach_a_panic() {
+    let stack = shared();
+    let token = stack.sign(&stack.user_claims("ana"));
+    let with = |line: &str, headers: &str| {
+        format!("{line} HTTP/1.1\r\nhost: x\r\nauthorization: Bearer {token}\r\n{headers}\r\n")
+            .into_bytes()
+    };
+    let path = "/v1/me/notifications";
+    let mut cases = vec![
+        with(&format!("GET {path}?q=\"<>"), ""),
+        with(&format!("GET {path}?limit=%zz&%ff=%ff"), ""),
+        with(&format!("GET {path}?{}", "a=1&".repeat(3_000)), ""),
+        with(&format!("GET {path}/%00%ff%2f%23"), ""),
+        with(&format!("GET {path}/{}", "x".repeat(7_000)), ""),
+        with(&format!("PUT {path}/../../x/read"), "content-length: 0\r\n"),
+        with(
+            &format!("GET {path}"),
+            "x-amzn-request-context: {\"authorizer\":{}}\r\nx-forwarded-proto: <\r\n",
+        ),
+        with(
+            &format!("GET {path}"),
+            "cookie: a=\"b; c\r\nx-bad: \u{1}\r\n",
+        ),
+        b"GET / HTTP/9.9\r\n\r\n".to_vec(),
+        b"\x16\x03\x01\x02\x00\x01\x00".to_vec(),
+    ];
+    cases.push(with(
+        &format!("GET {path}"),
+        &format!("x: {}\r\n", "y".repeat(60_000)),
+    ));
+    for request in cases {
+        let status = raw(stack, &request).await;
+        let shown = String::from_utf8_lossy(&request[..request.len().min(80)]).into_owned();
+        assert!(status < 500, "{status} for {shown}");
+    }
+    assert!(!stack.log().contains("panicked"), "{}", stack.log());
+}
