@@ -74,12 +74,29 @@ async fn a_push_survives_the_death_of_everything_and_no_process_survives_its_run
         id
     );
     let inbox = crate::create::inbox(&stack, &user).await;
-    assert_eq!(
-        inbox
-            .iter()
-            .map(|n| n["id"].clone())
-            .collect::<Vec<Value>>(),
-        [id.clone()]
+    assert_eq!((inbox.len(), &inbox[0]["id"]), (1, id));
+}
+
+/// How many rows a user has.
+async fn rows(stack: &Stack, client: &aws_sdk_dynamodb::Client, user: &str) -> i32 {
+    let query = client
+        .query()
+        .table_name(stack.table())
+        .consistent_read(true);
+    let query = query
+        .key_condition_expression("pk = :pk")
+        .expression_attribute_values(":pk", AttributeValue::S(format!("U#{user}")));
+    query.send().await.unwrap().count
+}
+
+fn kill(pid: u32) {
+    let mut command = std::process::Command::new("kill");
+    assert!(
+        command
+            .args(["-9", &pid.to_string()])
+            .status()
+            .unwrap()
+            .success()
     );
 }
 
@@ -92,67 +109,31 @@ async fn f8_a_create_of_a_thousand_killed_half_way_is_completed_by_its_repeat() 
     sent["recipients"] = json!(recipients);
     let producer = stack.producer();
     let client = stack.dynamodb_client();
-    let rows = async |user: &str| {
-        let query = client
-            .query()
-            .table_name(stack.table())
-            .consistent_read(true);
-        let query = query
-            .key_condition_expression("pk = :pk")
-            .expression_attribute_values(":pk", AttributeValue::S(format!("U#{user}")));
-        query.send().await.unwrap().count
+    let post = || producer.post_keyed("/v1/notifications", "half-way", &sent);
+
+    let kill_half_way = async {
+        let is_there = async || (rows(&stack, &client, "fan300").await == 1).then_some(());
+        eventually("a part of it is stored", is_there).await;
+        let functions = children(stack.pid());
+        let creating = functions
+            .iter()
+            .filter(|(_, name)| name == "create-notifications");
+        creating.for_each(|(pid, _)| kill(*pid));
     };
-
-    let first = tokio::spawn({
-        let (producer, sent) = (producer.clone(), sent.clone());
-        async move {
-            producer
-                .post_keyed("/v1/notifications", "half-way", &sent)
-                .await
-        }
-    });
-    eventually("half of it is stored", async || {
-        (rows("fan300").await == 1).then_some(())
-    })
-    .await;
-    for (pid, _) in children(stack.pid())
-        .iter()
-        .filter(|(_, name)| name == "create-notifications")
-    {
-        assert!(
-            std::process::Command::new("kill")
-                .args(["-9", &pid.to_string()])
-                .status()
-                .unwrap()
-                .success()
-        );
-    }
-    let killed = first.await.unwrap();
+    let (killed, ()) = futures_util::join!(post(), kill_half_way);
     assert_eq!(killed.status, 500, "the gateway's own answer");
-    assert_eq!(
-        rows("fan999").await,
-        0,
-        "the kill came too late to show anything"
-    );
+    let last = rows(&stack, &client, "fan999").await;
+    assert_eq!(last, 0, "the kill came too late to show anything");
 
-    let second = producer
-        .post_keyed("/v1/notifications", "half-way", &sent)
-        .await;
-    let third = producer
-        .post_keyed("/v1/notifications", "half-way", &sent)
-        .await;
+    let (second, third) = (post().await, post().await);
     assert!(second.replayed && third.replayed);
     let second = second.expect(201);
     assert_eq!(second, third.expect(201));
-    let ids: HashSet<String> = second["data"]
-        .as_array()
-        .unwrap()
-        .iter()
-        .map(|r| r["id"].to_string())
-        .collect();
+    let results = second["data"].as_array().unwrap();
+    let ids: HashSet<String> = results.iter().map(|r| r["id"].to_string()).collect();
     assert_eq!(ids.len(), 1_000);
     for recipient in &recipients {
-        assert_eq!(rows(recipient).await, 1, "{recipient}");
+        assert_eq!(rows(&stack, &client, recipient).await, 1, "{recipient}");
     }
 }
 

@@ -8,7 +8,7 @@ use crate::stack::root;
 /// Words that may stand in one place only, below these folders of ours.
 const HOMES: &[(&str, &str)] = &[
     ("\"U#", "shared/src/store/keys.rs"),
-    ("AttributeValue", "shared/src/store/"),
+    ("types::AttributeValue", "shared/src/store/"),
     ("aws_sdk_dynamodb", "shared/src/store/"),
     ("aws_sdk_sns", "shared/src/sns.rs"),
     ("StatusCode", "shared/src/http/"),
@@ -41,9 +41,9 @@ fn files(extension: &str) -> Vec<(String, String)> {
                 continue;
             }
             if path.is_dir() {
-                walk(&path, found)
+                walk(&path, found);
             } else {
-                found.push(path)
+                found.push(path);
             }
         }
     }

@@ -207,7 +207,7 @@ async fn what_is_gone_or_disabled_is_refused_as_sns_does() {
 #[tokio::test]
 async fn trouble_tokens_make_trouble() {
     let server = Server::start().await;
-    let throttled = server.endpoint(GCM, "error-throttled-1").await;
+    let throttled = server.endpoint(GCM, "error-throttled-x").await;
     let mut statuses = Vec::new();
     for _ in 0..3 {
         statuses.push(server.publish(&throttled, &gcm()).await.0);
