@@ -1,7 +1,6 @@
 //! The stack's own token issuer: an RSA key kept in the data folder, what it signs, and the check an authorizer makes.
 
 use crate::error::{Error, Result};
-use crate::ids;
 use jsonwebtoken::crypto::{CryptoProvider, JwtSigner, JwtVerifier, KeyUtils};
 use jsonwebtoken::errors::{ErrorKind, Result as JwtResult};
 use jsonwebtoken::signature::{Error as SignatureError, Signer as Sign, Verifier as Verify};
@@ -16,6 +15,8 @@ use std::path::Path;
 
 /// The key's file in the data folder.
 const KEY_FILE: &str = "token-key.pem";
+/// The key's id: a token must name it in its `kid` header, as API Gateway asks.
+const KEY_ID: &str = "local";
 const KEY_BITS: usize = 2048;
 /// How far clocks may be apart, in seconds; API Gateway allows as much.
 const LEEWAY: u64 = 60;
@@ -26,7 +27,6 @@ const ALGORITHMS: [Algorithm; 3] = [Algorithm::RS256, Algorithm::RS384, Algorith
 pub struct Signer {
     encoding: EncodingKey,
     decoding: DecodingKey,
-    kid: String,
 }
 
 impl Signer {
@@ -46,11 +46,9 @@ impl Signer {
             .to_pkcs1_der()
             .map_err(|error| Error::new(format!("the token key: {error}")))?;
         let (modulus, exponent) = (key.n().to_bytes_be(), key.e().to_bytes_be());
-        let kid = ids::hex(&Sha256::digest(&modulus)[..8]);
         Ok(Self {
             encoding: EncodingKey::from_rsa_der(der.as_bytes()),
             decoding: DecodingKey::from_rsa_raw_components(&modulus, &exponent),
-            kid,
         })
     }
 
@@ -61,7 +59,7 @@ impl Signer {
     #[must_use]
     pub fn sign(&self, claims: &Value) -> String {
         let mut header = Header::new(Algorithm::RS256);
-        header.kid = Some(self.kid.clone());
+        header.kid = Some(KEY_ID.to_owned());
         jsonwebtoken::encode(&header, claims, &self.encoding)
             .expect("JSON and a valid key always sign")
     }
@@ -81,7 +79,7 @@ impl Signer {
         let decoded =
             jsonwebtoken::decode::<Map<String, Value>>(token, &self.decoding, &validation)
                 .map_err(|error| reason(error.kind()))?;
-        if decoded.header.kid.as_ref() != Some(&self.kid) {
+        if decoded.header.kid.as_deref() != Some(KEY_ID) {
             return Err("unable to find a key that matches the token");
         }
         let claims = decoded.claims;
