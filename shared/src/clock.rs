@@ -38,3 +38,11 @@ impl Clock {
         Duration::try_from(self.now().duration_since(at)).unwrap_or_default()
     }
 }
+
+/// Waits before an attempt after the first: about 25 ms, 100 ms, 400 ms…, each with up to as much
+/// again, so that many who lost the same race do not run in step.
+pub async fn pause(attempt: u32) {
+    let base = 25 * 4u64.saturating_pow(attempt.saturating_sub(1));
+    let jitter = getrandom::u32().map_or(0, |random| u64::from(random) % base);
+    tokio::time::sleep(Duration::from_millis(base + jitter)).await;
+}

@@ -8,6 +8,9 @@ pub type Source = Box<dyn StdError + Send + Sync>;
 /// The outcome of anything that may fail.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
+/// The longest pointer that is told, in characters.
+const MAX_POINTER: usize = 200;
+
 /// One rule that the caller's input breaks.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
 pub struct Violation {
@@ -26,8 +29,13 @@ impl Violation {
         code: &'static str,
         detail: impl Into<String>,
     ) -> Violation {
+        let mut pointer = pointer.into();
+        // A field's name may be as long as the body.
+        if let Some((cut, _)) = pointer.char_indices().nth(MAX_POINTER) {
+            pointer.truncate(cut);
+        }
         Violation {
-            pointer: pointer.into(),
+            pointer,
             code,
             detail: detail.into(),
         }

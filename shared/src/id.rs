@@ -93,10 +93,23 @@ impl NotificationId {
         NotificationId(Ulid(self.0.0.saturating_sub(1)))
     }
 
+    /// The smallest id above this one.
+    #[must_use]
+    pub fn next(self) -> NotificationId {
+        NotificationId(Ulid(self.0.0.saturating_add(1)))
+    }
+
     /// The moment Tidings accepted it, to the millisecond.
     pub fn at(self) -> Timestamp {
         let millis = i64::try_from(self.0.timestamp_ms()).unwrap_or(i64::MAX);
         Timestamp::from_millisecond(millis).unwrap_or(Timestamp::MAX)
+    }
+
+    /// The 80 bits behind the moment.
+    pub fn tail(self) -> [u8; 10] {
+        let mut tail = [0; 10];
+        tail.copy_from_slice(&self.0.to_bytes()[6..]);
+        tail
     }
 
     /// The 16 bytes of the ULID.
@@ -119,9 +132,9 @@ impl fmt::Display for NotificationId {
 /// The tail of an id that a retry computes again: the first 80 bits of SHA-256 over the request's
 /// key, the notification's position in it, and the recipient. The parts are length-prefixed, so
 /// that no two triples share a text.
-pub fn derived_tail(key: &str, position: usize, recipient: &UserId) -> [u8; 10] {
+pub fn derived_tail(key: &str, position: usize, recipient: &str) -> [u8; 10] {
     let mut hash = Sha256::new();
-    for part in [key, &position.to_string(), recipient.as_str()] {
+    for part in [key, &position.to_string(), recipient] {
         hash.update((part.len() as u64).to_be_bytes());
         hash.update(part.as_bytes());
     }
@@ -168,10 +181,10 @@ mod tests {
 
     #[test]
     fn derived_tails_do_not_run_into_each_other() {
-        let ana = UserId::parse("ana").unwrap();
-        let one = derived_tail("key1", 1, &ana);
-        assert_eq!(one, derived_tail("key1", 1, &ana));
-        assert_ne!(one, derived_tail("key", 11, &ana));
-        assert_ne!(one, derived_tail("key1", 1, &UserId::parse("bo").unwrap()));
+        let one = derived_tail("key1", 1, "ana");
+        assert_eq!(one, derived_tail("key1", 1, "ana"));
+        assert_ne!(one, derived_tail("key", 11, "ana"));
+        assert_ne!(one, derived_tail("key1", 1, "bo"));
+        assert_ne!(one, derived_tail("key1", 1, ""));
     }
 }

@@ -2,18 +2,24 @@
 //!
 //! The modules stand in one line; each may use what stands before it, never what stands after:
 //!
-//! `error` ← `id`, `clock`, `json`, `contract` ← `push_options`, `outcome`, `device`, `notification`,
-//! `page` ← `store` ← `create`, `sns` ← `push`, `stream` ← `http`, `aws`, `telemetry`
+//! `error` ← `id`, `clock`, `json`, `contract` ← `push_options`, `outcome`, `device` ←
+//! `notification`, `page` ← `marks`, `filter`, `fold` ← `store` ← `broadcast`, `create`, `inbox`, `sns` ← `push`,
+//! `stream` ← `http`, `aws`, `telemetry`
 
 pub mod aws;
+pub mod broadcast;
 pub mod clock;
 pub mod contract;
 pub mod create;
 pub mod device;
 pub mod error;
+pub mod filter;
+pub mod fold;
 pub mod http;
 pub mod id;
+pub mod inbox;
 pub mod json;
+pub mod marks;
 pub mod notification;
 pub mod outcome;
 pub mod page;

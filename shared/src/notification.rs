@@ -61,22 +61,33 @@ pub struct Content {
     pub push: Push,
 }
 
+/// Whose inbox a notification is in.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub enum Recipient {
+    /// One user's.
+    User(UserId),
+    /// Everyone's.
+    Everyone,
+}
+
 /// A request to notify: content, recipients, and how long it is kept.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Draft {
     /// What is said.
     pub content: Content,
-    /// To whom: 1 to [`MAX_RECIPIENTS`], no two the same.
-    pub recipients: Vec<UserId>,
+    /// To whom: 1 to [`MAX_RECIPIENTS`] users, no two the same; or everyone.
+    pub recipients: Vec<Recipient>,
     /// The life of the rows in seconds; the stack's retention if absent.
     pub expires_in: Option<u32>,
+    /// A natural key, of which each recipient has one live notification at most.
+    pub dedupe_key: Option<String>,
 }
 
 /// One event for one recipient: one row.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Notification {
     /// Whose inbox it is in.
-    pub recipient: UserId,
+    pub recipient: Recipient,
     /// Its id, which holds the moment it was accepted.
     pub id: NotificationId,
     /// What it says.
@@ -85,8 +96,14 @@ pub struct Notification {
     pub expires_at: i64,
     /// When it was opened.
     pub read_at: Option<Timestamp>,
+    /// When it was marked as not opened, which outlives the watermarks set before.
+    pub unread_at: Option<Timestamp>,
+    /// When the list was opened with it, where no watermark says so.
+    pub seen_at: Option<Timestamp>,
     /// When it was hidden from the list.
     pub archived_at: Option<Timestamp>,
+    /// The producer's natural key for it.
+    pub dedupe_key: Option<String>,
     /// What became of its push.
     pub outcome: Outcome,
 }
@@ -145,7 +162,7 @@ impl Notification {
 /// `violations`; the result counts only if there is none.
 pub fn parse(value: Value, pointer: &str, violations: &mut Vec<Violation>) -> Option<Draft> {
     let mut fields = Fields::of(value, pointer, violations)?;
-    let recipients = parse_recipients(&mut fields);
+    let recipients = parse_audience(&mut fields);
     let kind = parse_kind(&mut fields);
     let push = parse_push(&mut fields);
     let silent = push.as_ref().is_some_and(Push::is_silent);
@@ -168,19 +185,50 @@ pub fn parse(value: Value, pointer: &str, violations: &mut Vec<Violation>) -> Op
         push: push.unwrap_or_default(),
     };
     let expires_in = fields.whole("expires_in", 60, MAX_EXPIRES_IN);
+    let dedupe_key = fields.text("dedupe_key", 128);
+    if recipients == [Recipient::Everyone] {
+        if dedupe_key.is_some() {
+            fields.refuse(
+                "dedupe_key",
+                "exclusive",
+                "belongs to a recipient, not to everyone",
+            );
+        }
+        if content.push != Push::Off {
+            let detail = "must be false: a notification for everyone is stored, not pushed";
+            fields.refuse("push", "not_supported", detail);
+        }
+    }
     fields.finish();
     Some(Draft {
         content,
         recipients,
         expires_in,
+        dedupe_key,
     })
 }
 
-fn parse_recipients(fields: &mut Fields) -> Vec<UserId> {
-    let Some(value) = fields.take("recipients") else {
-        fields.refuse("recipients", "required", "is required");
-        return Vec::new();
-    };
+/// `recipients`, or `"everyone": true`.
+fn parse_audience(fields: &mut Fields) -> Vec<Recipient> {
+    let everyone = fields.flag("everyone");
+    match (fields.take("recipients"), everyone) {
+        (Some(recipients), None) => {
+            let users = parse_recipients(fields, recipients);
+            users.into_iter().map(Recipient::User).collect()
+        }
+        (None, Some(true)) => vec![Recipient::Everyone],
+        (Some(_), Some(_)) => {
+            fields.refuse("everyone", "exclusive", "cannot be given beside recipients");
+            Vec::new()
+        }
+        (None, _) => {
+            fields.refuse("recipients", "required", "is required");
+            Vec::new()
+        }
+    }
+}
+
+fn parse_recipients(fields: &mut Fields, value: Value) -> Vec<UserId> {
     let Value::Array(items) = value else {
         fields.refuse("recipients", "type", "must be an array of user ids");
         return Vec::new();

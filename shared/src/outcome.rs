@@ -69,13 +69,15 @@ fn is_zero(count: &u32) -> bool {
 }
 
 impl Outcome {
-    /// An outcome that needs no device.
-    pub fn ended(state: State, reason: &str) -> Outcome {
-        Outcome {
-            state: Some(state),
-            reason: (!reason.is_empty()).then(|| reason.to_owned()),
-            ..Outcome::default()
-        }
+    /// Ends a push for a reason that is no device's. What devices have had stays: if one was
+    /// served, the end is partial.
+    pub fn end(&mut self, state: State, reason: &str) {
+        let served = self
+            .devices
+            .values()
+            .any(|device| device.state == State::Sent);
+        self.state = Some(if served { State::Partial } else { state });
+        self.reason = (!reason.is_empty()).then(|| reason.to_owned());
     }
 
     /// Whether the push is over.

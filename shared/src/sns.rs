@@ -14,6 +14,8 @@ use crate::error::{Error, Result};
 #[derive(Clone)]
 pub struct Sns {
     client: Client,
+    /// The same connections without retries: a publish is not repeatable.
+    once: Client,
 }
 
 /// The endpoint that SNS gave for a token.
@@ -52,9 +54,9 @@ pub struct Message {
 }
 
 impl Sns {
-    /// SNS reached by `client`, whose own retries must be off: a publish is not repeatable.
-    pub fn new(client: Client) -> Sns {
-        Sns { client }
+    /// SNS reached by `client`, which retries, and for publishing by `once`, which must not.
+    pub fn new(client: Client, once: Client) -> Sns {
+        Sns { client, once }
     }
 
     /// The endpoint of a token; the same token always has the same one.
@@ -81,18 +83,21 @@ impl Sns {
                 differed: true,
             });
         }
-        if error.code() == Some("InvalidParameter") && message.contains("Token") {
+        if error.code() == Some("InvalidParameter") && message.contains("oken") {
             let detail = "SNS does not accept this token for this platform";
             return Err(Error::invalid("/token", "token", detail));
         }
         Err(failure(error))
     }
 
-    /// Gives an endpoint its token again, and enables it.
+    /// Gives an endpoint its token again, and enables it; not found if it was removed.
     pub async fn enable_endpoint(&self, arn: &str, token: &str) -> Result<()> {
         let set = self.client.set_endpoint_attributes().endpoint_arn(arn);
         let set = set.attributes("Token", token).attributes("Enabled", "true");
-        set.send().await.map(drop).map_err(failure)
+        match set.send().await {
+            Err(error) if error.code() == Some("NotFound") => Err(Error::NotFound),
+            set => set.map(drop).map_err(failure),
+        }
     }
 
     /// Whether an endpoint exists and is enabled.
@@ -124,7 +129,7 @@ impl Sns {
     /// # Panics
     /// Never: an attribute is given its type.
     pub async fn publish(&self, endpoint: &str, message: &Message) -> Answer {
-        let publish = self.client.publish().target_arn(endpoint);
+        let publish = self.once.publish().target_arn(endpoint);
         let mut publish = publish.message_structure("json").message(&message.body);
         for (name, value) in &message.attributes {
             let value = MessageAttributeValue::builder()

@@ -25,8 +25,9 @@ const LAYERS: &[&[&str]] = &[
     &["contract"],
     &["push_options", "outcome", "device"],
     &["notification", "page"],
+    &["marks", "filter", "fold"],
     &["store"],
-    &["create", "sns"],
+    &["broadcast", "create", "inbox", "sns"],
     &["push", "stream"],
     &["http", "aws", "telemetry"],
 ];

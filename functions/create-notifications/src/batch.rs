@@ -7,7 +7,7 @@ use shared::error::{Error, Result};
 use shared::http::{self, Reply, Request, item_problem};
 use shared::notification::{self, Draft, MAX_BATCH, MAX_RECIPIENTS};
 
-use crate::create::results;
+use crate::create::{is_nothing_new, results};
 use crate::handler::Handler;
 
 /// The largest body, in bytes.
@@ -26,15 +26,18 @@ pub async fn create(handler: &Handler, request: &Request, clock: Clock) -> Resul
         return Err(Error::invalid("/notifications", "length", detail));
     }
     let accepted = handler.store(request, clock, &drafts, &body).await?;
-    let mut stored = drafts.iter().zip(&accepted.ids);
+    let mut stored = drafts.iter().zip(&accepted.receipts);
     let results: Vec<Value> = parsed
         .iter()
         .map(|item| {
             if let Err(error) = item {
                 return item_problem(error);
             }
-            let data = stored.next().map(|(draft, ids)| results(draft, ids));
-            json!({"status": 201, "data": data.unwrap_or_default()})
+            let Some((draft, receipts)) = stored.next() else {
+                return Value::Null;
+            };
+            let status = if is_nothing_new(receipts) { 200 } else { 201 };
+            json!({"status": status, "data": results(draft, receipts)})
         })
         .collect();
     let reply = Reply::multi(&json!({"data": results}))?;

@@ -1,11 +1,11 @@
-//! One notification for 1 to 1,000 recipients.
+//! One notification for 1 to 1,000 recipients, or for everyone.
 
 use serde_json::{Value, json};
 use shared::clock::Clock;
+use shared::create::{Receipt, Status};
 use shared::error::{Error, Result};
 use shared::http::{self, Reply, Request};
-use shared::id::NotificationId;
-use shared::notification::{self, Draft};
+use shared::notification::{self, Draft, Recipient};
 
 use crate::handler::Handler;
 
@@ -23,8 +23,14 @@ pub async fn create(handler: &Handler, request: &Request, clock: Clock) -> Resul
     let drafts = [draft];
     let accepted = handler.store(request, clock, &drafts, &body).await?;
     let [draft] = &drafts;
-    let ids = accepted.ids.first().map(Vec::as_slice).unwrap_or_default();
-    let reply = Reply::created(&json!({"data": results(draft, ids)}))?;
+    let receipts = accepted.receipts.first().map(Vec::as_slice);
+    let receipts = receipts.unwrap_or_default();
+    let answer = json!({"data": results(draft, receipts)});
+    let reply = if is_nothing_new(receipts) {
+        Reply::ok(&answer)?
+    } else {
+        Reply::created(&answer)?
+    };
     Ok(if accepted.replayed {
         reply.header("idempotency-replayed", "true")
     } else {
@@ -32,12 +38,28 @@ pub async fn create(handler: &Handler, request: &Request, clock: Clock) -> Resul
     })
 }
 
+/// Whether every recipient had it already.
+pub fn is_nothing_new(receipts: &[Receipt]) -> bool {
+    receipts
+        .iter()
+        .all(|receipt| receipt.status == Status::Duplicate)
+}
+
 /// One result for each recipient, in the order in which they were given.
-pub fn results(draft: &Draft, ids: &[NotificationId]) -> Vec<Value> {
-    let pairs = draft.recipients.iter().zip(ids);
+pub fn results(draft: &Draft, receipts: &[Receipt]) -> Vec<Value> {
+    let pairs = draft.recipients.iter().zip(receipts);
     pairs
-        .map(|(recipient, id)| {
-            json!({"recipient": recipient, "id": id.to_string(), "status": "created"})
+        .map(|(recipient, receipt)| {
+            let id = receipt.id.to_string();
+            let status = match receipt.status {
+                Status::Created => "created",
+                Status::Duplicate => "duplicate",
+                Status::Retracted => "retracted",
+            };
+            match recipient {
+                Recipient::User(user) => json!({"recipient": user, "id": id, "status": status}),
+                Recipient::Everyone => json!({"everyone": true, "id": id, "status": status}),
+            }
         })
         .collect()
 }

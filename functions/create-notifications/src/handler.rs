@@ -11,7 +11,7 @@ use shared::notification::Draft;
 use shared::store::Store;
 use shared::store::keys::Key;
 
-use crate::{batch, create};
+use crate::{batch, create, retract};
 
 /// What every operation needs.
 pub struct Handler {
@@ -27,6 +27,8 @@ impl Handler {
         match http::route(request) {
             "POST /v1/notifications" => create::create(self, request, clock).await,
             "POST /v1/notifications/batch" => batch::create(self, request, clock).await,
+            "DELETE /v1/notifications" => retract::by_dedupe_key(self, request, clock.now()).await,
+            "DELETE /v1/notifications/{id}" => retract::by_id(self, request, clock.now()).await,
             _ => Err(Error::NotFound),
         }
     }

@@ -1,8 +1,9 @@
-//! `POST /v1/notifications`, `POST /v1/notifications/batch`: stores notifications.
+//! `/v1/notifications`: stores notifications, and takes them back.
 
 mod batch;
 mod create;
 mod handler;
+mod retract;
 
 use handler::Handler;
 use shared::{aws, http, telemetry};

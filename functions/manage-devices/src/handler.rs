@@ -2,16 +2,18 @@
 
 use jiff::Timestamp;
 use serde_json::json;
+use shared::clock::pause;
 use shared::device::Platform;
 use shared::error::{Error, Result};
 use shared::http::{self, Reply, Request};
+use shared::id::UserId;
 use shared::sns::Sns;
-use shared::store::Store;
+use shared::store::{Owner, Store};
 
 use crate::register;
 
 /// How often a change that lost a race is thought again.
-pub const ROUNDS: usize = 5;
+pub const ROUNDS: u32 = 5;
 
 /// What every operation needs.
 pub struct Handler {
@@ -28,7 +30,7 @@ impl Handler {
         match http::route(request) {
             "GET /v1/me/devices" => self.list(request).await,
             "PUT /v1/me/devices/{device_id}" => register::register(self, request, now).await,
-            "DELETE /v1/me/devices/{device_id}" => self.remove(request).await,
+            "DELETE /v1/me/devices/{device_id}" => self.remove(request, now).await,
             _ => Err(Error::NotFound),
         }
     }
@@ -41,32 +43,45 @@ impl Handler {
     }
 
     /// Removes a device; one that is gone already is gone.
-    async fn remove(&self, request: &Request) -> Result<Reply> {
+    async fn remove(&self, request: &Request, now: Timestamp) -> Result<Reply> {
         let (user, id) = (http::caller(request)?, http::device_id(request)?);
         http::query(request, &[])?;
-        for _ in 0..ROUNDS {
+        for round in 0..ROUNDS {
+            if round > 0 {
+                pause(round).await;
+            }
             let seen = self.store.user(&user).await?;
             let Some(device) = seen.device(&id) else {
                 return Ok(Reply::no_content());
             };
             let endpoint = &device.endpoint;
             let owner = self.store.owner(endpoint).await?;
-            match self
+            let removed = self
                 .store
-                .remove_device(&user, &id, endpoint, owner.as_ref())
-                .await
-            {
+                .remove_device(&user, &id, endpoint, owner.as_ref(), now);
+            match removed.await {
                 Err(Error::Conflict(_)) => {}
                 Err(error) => return Err(error),
                 Ok(()) => {
-                    // An endpoint that another user's device holds by now is theirs.
-                    if owner.is_none_or(|owner| owner.user == user && owner.device == id) {
-                        self.sns.delete_endpoint(endpoint).await?;
-                    }
+                    remove_endpoint(self, endpoint, owner.as_ref(), &user).await?;
                     return Ok(Reply::no_content());
                 }
             }
         }
         Err(Error::Conflict("the device changes too often"))
     }
+}
+
+/// Removes an endpoint from SNS that its device has given up, unless it was another user's.
+pub async fn remove_endpoint(
+    handler: &Handler,
+    endpoint: &str,
+    owner: Option<&Owner>,
+    user: &UserId,
+) -> Result<()> {
+    if owner.is_some_and(|owner| owner.user != *user) {
+        return Ok(());
+    }
+    handler.sns.delete_endpoint(endpoint).await?;
+    handler.store.forget_owner(endpoint, owner).await
 }

@@ -1,13 +1,14 @@
 //! Registering a device: its SNS endpoint, and its place with the one user who holds it.
 
 use jiff::Timestamp;
+use shared::clock::pause;
 use shared::device::{Announcement, Device, MAX_DEVICES};
 use shared::error::{Error, Result};
 use shared::http::{self, Reply, Request};
 use shared::id::{DeviceId, UserId};
-use shared::store::{Owner, Registration, User};
+use shared::store::{Given, Owner, Registration, User};
 
-use crate::handler::{Handler, ROUNDS};
+use crate::handler::{Handler, ROUNDS, remove_endpoint};
 
 /// The largest body, in bytes.
 const MAX_BODY: usize = 65_536;
@@ -19,25 +20,23 @@ pub async fn register(handler: &Handler, request: &Request, now: Timestamp) -> R
     let (user, id) = (http::caller(request)?, http::device_id(request)?);
     http::query(request, &[])?;
     let announced = Announcement::parse(http::body(request, MAX_BODY)?)?;
-    let mut endpoint = None;
-    for _ in 0..ROUNDS {
-        let seen = handler.store.user(&user).await?;
-        if let Some(device) = seen
-            .device(&id)
-            .filter(|device| is_same(device, &announced, now))
-        {
-            return Reply::ok(&device.view(&id));
+    let seen = handler.store.user(&user).await?;
+    if let Some(device) = seen.device(&id)
+        && is_same(device, &announced, now)
+    {
+        return Reply::ok(&device.view(&id));
+    }
+    for round in 0..ROUNDS {
+        if round > 0 {
+            pause(round).await;
         }
-        let arn = match &endpoint {
-            Some(arn) => arn,
-            None => endpoint.insert(provide_endpoint(handler, &announced).await?),
-        };
-        let device = device(&announced, arn.clone(), now);
-        match keep(handler, &user, &id, &seen, device.clone()).await {
+        let endpoint = provide_endpoint(handler, &announced).await?;
+        let device = device(&announced, endpoint, now);
+        match keep(handler, &user, &id, device.clone(), now).await {
             Err(Error::Conflict(_)) => {}
             Err(error) => return Err(error),
-            Ok(()) if seen.device(&id).is_some() => return Reply::ok(&device.view(&id)),
-            Ok(()) => return Reply::created(&device.view(&id)),
+            Ok(true) => return Reply::ok(&device.view(&id)),
+            Ok(false) => return Reply::created(&device.view(&id)),
         }
     }
     Err(Error::Conflict("the device changes too often"))
@@ -46,11 +45,8 @@ pub async fn register(handler: &Handler, request: &Request, now: Timestamp) -> R
 fn is_same(device: &Device, announced: &Announcement, now: Timestamp) -> bool {
     let age = now.as_millisecond() - device.last_seen;
     let fresh = self::device(announced, device.endpoint.clone(), now);
-    age < TRUSTED
-        && Device {
-            last_seen: device.last_seen,
-            ..fresh
-        } == *device
+    let last_seen = device.last_seen;
+    age < TRUSTED && Device { last_seen, ..fresh } == *device
 }
 
 fn device(announced: &Announcement, endpoint: String, now: Timestamp) -> Device {
@@ -65,8 +61,8 @@ fn device(announced: &Announcement, endpoint: String, now: Timestamp) -> Device 
     }
 }
 
-/// The token's endpoint, enabled. An endpoint that somebody here holds, or that SNS knows with
-/// other attributes, may be disabled: the token is fresh from the device, so it is enabled again.
+/// The token's endpoint, enabled. One that somebody here holds, or that SNS knows with other
+/// attributes, may be disabled: the token is fresh from the device, so it is enabled again.
 async fn provide_endpoint(handler: &Handler, announced: &Announcement) -> Result<String> {
     let mut applications = handler.applications.iter();
     let application = applications.find(|(platform, _)| *platform == announced.platform);
@@ -74,47 +70,63 @@ async fn provide_endpoint(handler: &Handler, announced: &Announcement) -> Result
         let detail = "this stack has no application for this platform";
         return Err(Error::invalid("/platform", "not_configured", detail));
     };
-    let endpoint = handler
-        .sns
-        .create_endpoint(application, &announced.token)
-        .await?;
+    let token = &announced.token;
+    let endpoint = handler.sns.create_endpoint(application, token).await?;
     if endpoint.differed || handler.store.owner(&endpoint.arn).await?.is_some() {
-        handler
-            .sns
-            .enable_endpoint(&endpoint.arn, &announced.token)
-            .await?;
+        match handler.sns.enable_endpoint(&endpoint.arn, token).await {
+            // Somebody has removed it in between.
+            Err(Error::NotFound) => return Err(Error::Conflict("the endpoint was removed")),
+            enabled => enabled?,
+        }
     }
     Ok(endpoint.arn)
 }
 
 /// Writes the device down, in one transaction with whatever it replaces, and then removes the
-/// endpoints that nobody holds any more.
+/// endpoints that nobody holds any more. Returns whether the device was there before.
 async fn keep(
     handler: &Handler,
     user: &UserId,
     id: &DeviceId,
-    seen: &User,
     device: Device,
-) -> Result<()> {
+    now: Timestamp,
+) -> Result<bool> {
+    // The owner first: whoever takes the endpoint after this raises its version.
     let owner = handler.store.owner(&device.endpoint).await?;
+    if owner.as_ref().is_some_and(|owner| owner.is_leaving(now)) {
+        return Err(Error::Conflict("the endpoint is being removed"));
+    }
+    let seen = handler.store.user(user).await?;
+    let (merged, mut going) = going(&seen, id, &device.endpoint);
+    let replaced = seen
+        .device(id)
+        .filter(|known| known.endpoint != device.endpoint);
+    going.extend(replaced.map(|known| (None, known.endpoint.clone())));
+    let mut given = Vec::new();
+    for (device, endpoint) in going {
+        let owner = handler.store.owner(&endpoint).await?;
+        given.push(Given {
+            device,
+            endpoint,
+            owner,
+        });
+    }
     let registration = Registration {
         user,
         id,
-        seen,
+        seen: &seen,
         owner: owner.as_ref(),
         leaves_other: leaves_other(handler, user, owner.as_ref(), &device.endpoint).await?,
-        dropped: dropped(seen, id, &device.endpoint),
+        given,
+        merged,
+        now,
         device,
     };
     handler.store.register(&registration).await?;
-    let replaced = seen.device(id).into_iter();
-    let dropped = registration.dropped.iter().filter_map(|id| seen.device(id));
-    for gone in replaced.chain(dropped) {
-        if gone.endpoint != registration.device.endpoint {
-            handler.sns.delete_endpoint(&gone.endpoint).await?;
-        }
+    for given in &registration.given {
+        remove_endpoint(handler, &given.endpoint, given.owner.as_ref(), user).await?;
     }
-    Ok(())
+    Ok(seen.device(id).is_some())
 }
 
 /// Whether another user still lists the endpoint. (A crash may have left an owner without.)
@@ -132,17 +144,22 @@ async fn leaves_other(
     Ok(listed.is_some_and(|device| device.endpoint == endpoint))
 }
 
-/// The user's other devices that go: those with the same endpoint (the app was installed again),
-/// and beyond the limit those that were silent for longest.
-fn dropped(seen: &User, id: &DeviceId, endpoint: &str) -> Vec<DeviceId> {
+/// The user's other devices that go: those that held the same endpoint (the app was installed
+/// again), and, with their endpoints, those beyond the limit that were silent for longest.
+fn going(
+    seen: &User,
+    id: &DeviceId,
+    endpoint: &str,
+) -> (Vec<DeviceId>, Vec<(Option<DeviceId>, String)>) {
     let others = seen.devices().filter(|(other, _)| *other != id);
     let (same, mut others): (Vec<_>, Vec<_>) =
         others.partition(|(_, device)| device.endpoint == endpoint);
     others.sort_by_key(|(_, device)| device.last_seen);
     let surplus = (others.len() + 1).saturating_sub(MAX_DEVICES);
     let oldest = others.into_iter().take(surplus);
-    same.into_iter()
-        .chain(oldest)
-        .map(|(id, _)| id.clone())
-        .collect()
+    let oldest = oldest.map(|(id, device)| (Some(id.clone()), device.endpoint.clone()));
+    (
+        same.into_iter().map(|(id, _)| id.clone()).collect(),
+        oldest.collect(),
+    )
 }

@@ -1,5 +1,6 @@
 //! One batch: decode each record, push what was created, report what must come again.
 
+use std::collections::HashSet;
 use std::time::{Duration, SystemTime};
 
 use jiff::Timestamp;
@@ -18,6 +19,7 @@ pub async fn handle(pusher: &Pusher, batch: &Batch, deadline: SystemTime) -> Res
         .unwrap_or_default();
     let mut targets = Vec::new();
     let mut numbers = Vec::new();
+    let mut seen = HashSet::new();
     let mut failed = Vec::new();
     for raw in &batch.records {
         match Record::decode(raw) {
@@ -27,8 +29,11 @@ pub async fn handle(pusher: &Pusher, batch: &Batch, deadline: SystemTime) -> Res
                 id,
                 sequence_number,
             } => {
-                targets.push((user, id));
-                numbers.push(sequence_number);
+                // A record that comes twice in one batch is one record.
+                if seen.insert((user.clone(), id)) {
+                    targets.push((user, id));
+                    numbers.push(sequence_number);
+                }
             }
             Record::Undecodable(record) => {
                 failed.extend(keep_dead(pusher.store(), clock, &record).await?);

@@ -3,6 +3,7 @@
 mod handler;
 
 use lambda_runtime::{LambdaEvent, run, service_fn};
+use shared::broadcast::Broadcasts;
 use shared::push::Pusher;
 use shared::stream::Batch;
 use shared::{aws, telemetry};
@@ -10,7 +11,9 @@ use shared::{aws, telemetry};
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), lambda_runtime::Error> {
     telemetry::init();
-    let pusher = Pusher::new(aws::store().await?, aws::sns()?);
+    let store = aws::store().await?;
+    let broadcasts = Broadcasts::new(store.clone(), aws::retention()?);
+    let pusher = Pusher::new(store, aws::sns()?, broadcasts);
     run(service_fn(async |event: LambdaEvent<Batch>| {
         let response = handler::handle(&pusher, &event.payload, event.context.deadline());
         response.await.map_err(lambda_runtime::Error::from)

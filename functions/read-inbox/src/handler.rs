@@ -1,39 +1,57 @@
 //! Which operation a request asks for.
 
 use jiff::Timestamp;
+use shared::broadcast::Broadcasts;
 use shared::error::{Error, Result};
 use shared::http::{self, Reply, Request};
-use shared::store::Store;
+use shared::inbox::Inbox;
+use shared::marks::Watermark;
+use shared::store::{Mark, Store};
 
-use crate::list;
+use crate::{list, marks};
 
 /// What every operation needs.
 pub struct Handler {
     pub store: Store,
+    pub broadcasts: Broadcasts,
+    /// How long notifications are kept, in seconds.
+    pub retention: u32,
 }
 
 impl Handler {
     /// Routes a request. The user is always the token's.
     pub async fn handle(&self, request: &Request) -> Result<Reply> {
         let now = Timestamp::now();
+        let user = http::caller(request)?;
+        let broadcasts = self.broadcasts.current(now).await?;
+        let inbox = Inbox {
+            store: &self.store,
+            user: &user,
+            now,
+            consistent: list::is_consistent(request)?,
+            broadcasts: &broadcasts,
+        };
         match http::route(request) {
-            "GET /v1/me/notifications" => list::list(&self.store, request, now).await,
+            "GET /v1/me/notifications" => list::page(&inbox, request, self.retention).await,
+            "GET /v1/me/notifications/counts" => list::counts(&inbox, request).await,
             "GET /v1/me/notifications/{id}" => {
-                let (user, id) = (http::caller(request)?, http::notification_id(request)?);
                 http::query(request, &[])?;
-                let notification = self.store.get_notification(&user, id, now).await?;
+                let notification = inbox.get(http::notification_id(request)?).await?;
                 Reply::ok(&notification.view())
             }
-            "PUT /v1/me/notifications/{id}/read" => self.mark(request, true, now).await,
-            "DELETE /v1/me/notifications/{id}/read" => self.mark(request, false, now).await,
+            "PUT /v1/me/notifications/{id}/read" => marks::one(&inbox, request, Mark::Read).await,
+            "DELETE /v1/me/notifications/{id}/read" => {
+                marks::one(&inbox, request, Mark::Unread).await
+            }
+            "PUT /v1/me/notifications/{id}/archived" => {
+                marks::one(&inbox, request, Mark::Archived).await
+            }
+            "DELETE /v1/me/notifications/{id}/archived" => {
+                marks::one(&inbox, request, Mark::Unarchived).await
+            }
+            "POST /v1/me/notifications/read" => marks::many(&inbox, request, Watermark::Read).await,
+            "POST /v1/me/notifications/seen" => marks::many(&inbox, request, Watermark::Seen).await,
             _ => Err(Error::NotFound),
         }
-    }
-
-    async fn mark(&self, request: &Request, read: bool, now: Timestamp) -> Result<Reply> {
-        let (user, id) = (http::caller(request)?, http::notification_id(request)?);
-        http::query(request, &[])?;
-        let notification = self.store.mark_read(&user, id, read, now).await?;
-        Reply::ok(&notification.view())
     }
 }

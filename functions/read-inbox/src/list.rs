@@ -1,45 +1,86 @@
-//! A page of the inbox.
+//! Pages of the inbox, and its counts.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
-use jiff::Timestamp;
-use serde_json::json;
+use serde_json::{Value, json};
 use shared::error::{Error, Result, Violation};
-use shared::http::{self, Reply, Request};
-use shared::id::NotificationId;
-use shared::notification::Notification;
+use shared::filter::{Filter, PARAMETERS};
+use shared::fold::Entry;
+use shared::http::{self, Reply, Request, has_etag};
+use shared::id::fingerprint;
+use shared::inbox::{Counts, Inbox, PageRequest};
 use shared::page;
-use shared::store::Store;
 
-/// Notifications on a page, unless the query says otherwise.
+/// Entries on a page, unless the query says otherwise.
 const DEFAULT_LIMIT: usize = 25;
-/// The most notifications on a page.
+/// The most entries on a page.
 const MAX_LIMIT: usize = 100;
 
 /// Answers `{data, page, meta}`.
-pub async fn list(store: &Store, request: &Request, now: Timestamp) -> Result<Reply> {
-    let user = http::caller(request)?;
-    let query = http::query(request, &["limit", "cursor", "consistent"])?;
+pub async fn page(inbox: &Inbox<'_>, request: &Request, retention: u32) -> Result<Reply> {
+    let known = ["limit", "cursor", "consistent", "grouped"];
+    let query = http::query(request, &[&known[..], &PARAMETERS].concat())?;
+    let grouped = flag(&query, "grouped")?;
     let limit = limit(&query)?;
-    let consistent = consistent(&query)?;
-    let before = query
-        .get("cursor")
-        .map(|cursor| page::read(cursor, &user, ""));
-    let before: Option<NotificationId> = before.transpose()?;
-    let slice = store.list(&user, before, limit, now, consistent).await?;
-    let counts = store.count(&user, now, consistent).await?;
-    let next = slice.next.map(|id| page::write(id, &user, ""));
-    let data: Vec<_> = slice.notifications.iter().map(Notification::view).collect();
+    let filter = Filter::parse(&query)?;
+    let bound = format!("{}{grouped}", filter.spelling);
+    let cursor = query.get("cursor");
+    let before = cursor
+        .map(|cursor| page::read(cursor, inbox.user, &bound))
+        .transpose()?;
+    let page = inbox
+        .page(PageRequest {
+            filter: &filter,
+            before,
+            limit,
+            grouped,
+        })
+        .await?;
+    let next = page.next.map(|id| page::write(id, inbox.user, &bound));
+    let data: Vec<Value> = page.entries.iter().map(Entry::view).collect();
+    let mut meta = counts_view(page.counts);
+    // What stood behind a cursor this old, retention has removed.
+    let kept_since = inbox
+        .now
+        .checked_sub(Duration::from_secs(u64::from(retention)));
+    let kept_since = kept_since.unwrap_or_default();
+    meta["gap"] = json!(before.is_some_and(|before| before.at() < kept_since));
     Reply::ok(&json!({
         "data": data,
         "page": {"has_more": next.is_some(), "next": next},
-        "meta": {
-            "unread_count": counts.unread,
-            // Nothing marks a list as seen yet: what was not opened was not seen.
-            "unseen_count": counts.unread,
-            "capped": counts.capped,
-        },
+        "meta": meta,
     }))
+}
+
+/// The counts alone; 304 if the caller has them.
+pub async fn counts(inbox: &Inbox<'_>, request: &Request) -> Result<Reply> {
+    http::query(request, &["consistent"])?;
+    let counts = counts_view(inbox.counts().await?);
+    let etag = format!("\"{}\"", fingerprint(&counts.to_string()));
+    let reply = if has_etag(request, &etag) {
+        Reply::not_modified()
+    } else {
+        Reply::ok(&counts)?
+    };
+    Ok(reply.header("etag", &etag))
+}
+
+/// Counts as the API shows them.
+pub fn counts_view(counts: Counts) -> Value {
+    json!({
+        "unread_count": counts.unread,
+        "unseen_count": counts.unseen,
+        "capped": counts.capped,
+    })
+}
+
+/// Whether the answer must hold what was written a moment ago. Where the route has no such
+/// parameter, the route says so itself.
+pub fn is_consistent(request: &Request) -> Result<bool> {
+    let given = http::parameter(request, "consistent");
+    let query = given.map(|value| ("consistent".to_owned(), value.to_owned()));
+    flag(&query.into_iter().collect(), "consistent")
 }
 
 fn limit(query: &BTreeMap<String, String>) -> Result<usize> {
@@ -47,22 +88,20 @@ fn limit(query: &BTreeMap<String, String>) -> Result<usize> {
         return Ok(DEFAULT_LIMIT);
     };
     let digits = text.bytes().all(|byte| byte.is_ascii_digit());
-    let limit = text
-        .parse()
-        .ok()
-        .filter(|limit| digits && (1..=MAX_LIMIT).contains(limit));
+    let limit = text.parse().ok();
+    let limit = limit.filter(|limit| digits && (1..=MAX_LIMIT).contains(limit));
     limit.ok_or_else(|| {
         let detail = format!("must be a whole number from 1 to {MAX_LIMIT}");
         Error::BadQuery(vec![Violation::new("/limit", "range", detail)])
     })
 }
 
-fn consistent(query: &BTreeMap<String, String>) -> Result<bool> {
-    match query.get("consistent").map(String::as_str) {
+fn flag(query: &BTreeMap<String, String>, name: &str) -> Result<bool> {
+    match query.get(name).map(String::as_str) {
         None | Some("false") => Ok(false),
         Some("true") => Ok(true),
         Some(_) => {
-            let violation = Violation::new("/consistent", "value", "must be true or false");
+            let violation = Violation::new(format!("/{name}"), "value", "must be true or false");
             Err(Error::BadQuery(vec![violation]))
         }
     }

@@ -2,15 +2,21 @@
 
 mod handler;
 mod list;
+mod marks;
 
 use handler::Handler;
+use shared::broadcast::Broadcasts;
 use shared::{aws, http, telemetry};
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), lambda_runtime::Error> {
     telemetry::init();
+    let store = aws::store().await?;
+    let retention = aws::retention()?;
     let handler = Handler {
-        store: aws::store().await?,
+        broadcasts: Broadcasts::new(store.clone(), retention),
+        store,
+        retention,
     };
     http::serve(async |request| handler.handle(request).await).await
 }

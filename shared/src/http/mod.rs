@@ -92,22 +92,19 @@ pub fn producer(request: &Request) -> Result<String> {
 
 /// The notification that the path names; one that cannot exist is not found.
 pub fn notification_id(request: &Request) -> Result<NotificationId> {
-    let parameters = request.path_parameters_ref();
-    let id = parameters.and_then(|parameters| parameters.first("id"));
-    id.and_then(NotificationId::parse).ok_or(Error::NotFound)
+    NotificationId::parse(path(request, "id")).ok_or(Error::NotFound)
 }
 
 /// The device that the path names.
 pub fn device_id(request: &Request) -> Result<DeviceId> {
-    let parameters = request.path_parameters_ref();
-    let id = parameters.and_then(|parameters| parameters.first("device_id"));
-    id.and_then(DeviceId::parse).ok_or_else(|| {
+    DeviceId::parse(path(request, "device_id")).ok_or_else(|| {
         let detail = format!("the device id in the path must have {}", crate::id::ID_RULE);
         Error::invalid("/device_id", "format", detail)
     })
 }
 
-/// The query, of which each name must be known and given once.
+/// The query, of which each name must be known and given once. A known name that ends in a dot
+/// stands for every name that begins with it.
 pub fn query(request: &Request, known: &[&str]) -> Result<BTreeMap<String, String>> {
     let mut query = BTreeMap::new();
     let mut violations = Vec::new();
@@ -119,7 +116,11 @@ pub fn query(request: &Request, known: &[&str]) -> Result<BTreeMap<String, Strin
         let mut refuse = |code, detail: &str| {
             violations.push(Violation::new(format!("/{name}"), code, detail));
         };
-        if !known.contains(&name) {
+        let is_known = known.iter().any(|known| {
+            *known == name
+                || (known.ends_with('.') && name.len() > known.len() && name.starts_with(known))
+        });
+        if !is_known {
             refuse(
                 "unknown_parameter",
                 "is not a query parameter of this route",
@@ -132,6 +133,32 @@ pub fn query(request: &Request, known: &[&str]) -> Result<BTreeMap<String, Strin
         return Ok(query);
     }
     Err(Error::BadQuery(violations))
+}
+
+/// The first value of a query parameter, whatever else the query has.
+pub fn parameter<'r>(request: &'r Request, name: &str) -> Option<&'r str> {
+    request
+        .query_string_parameters_ref()
+        .and_then(|query| query.first(name))
+}
+
+/// Whether the caller has what an `ETag` names already (`If-None-Match`).
+pub fn has_etag(request: &Request, etag: &str) -> bool {
+    let header = request.headers().get("if-none-match");
+    let given = header
+        .and_then(|value| value.to_str().ok())
+        .unwrap_or_default();
+    given
+        .split(',')
+        .any(|given| matches!(given.trim(), "*") || given.trim().trim_start_matches("W/") == etag)
+}
+
+/// A path parameter as it was given.
+pub fn path<'r>(request: &'r Request, name: &str) -> &'r str {
+    let parameters = request.path_parameters_ref();
+    parameters
+        .and_then(|parameters| parameters.first(name))
+        .unwrap_or_default()
 }
 
 /// The `Idempotency-Key` header: 1 to 255 printable ASCII characters.

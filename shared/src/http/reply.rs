@@ -6,7 +6,11 @@ use lambda_http::http::{HeaderName, HeaderValue, StatusCode, header};
 use serde::Serialize;
 use serde_json::{Value, json};
 
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, Violation};
+
+/// The most broken rules that an answer, or an item of a batch, names.
+const MAX_SHOWN: usize = 100;
+const MAX_SHOWN_OF_ITEM: usize = 20;
 
 /// What a function answers.
 #[derive(Debug)]
@@ -44,6 +48,15 @@ impl Reply {
         Reply::with(StatusCode::MULTI_STATUS, body)
     }
 
+    /// 304: nothing has changed since the caller asked last.
+    pub fn not_modified() -> Reply {
+        Reply {
+            status: StatusCode::NOT_MODIFIED,
+            headers: Vec::new(),
+            body: None,
+        }
+    }
+
     /// 204: gone.
     pub fn no_content() -> Reply {
         Reply {
@@ -55,9 +68,10 @@ impl Reply {
 
     /// Adds a header.
     #[must_use]
-    pub fn header(mut self, name: &'static str, value: &'static str) -> Reply {
-        let name = HeaderName::from_static(name);
-        self.headers.push((name, HeaderValue::from_static(value)));
+    pub fn header(mut self, name: &'static str, value: &str) -> Reply {
+        if let Ok(value) = HeaderValue::from_str(value) {
+            self.headers.push((HeaderName::from_static(name), value));
+        }
         self
     }
 }
@@ -111,7 +125,7 @@ fn problem(error: &Error, request_id: &str) -> Reply {
         "request_id": request_id,
     });
     if let Error::Invalid(violations) | Error::BadQuery(violations) = error {
-        problem["errors"] = json!(violations);
+        problem["errors"] = shown(violations, MAX_SHOWN);
     }
     let mut headers = vec![(
         header::CONTENT_TYPE,
@@ -132,9 +146,20 @@ pub fn item_problem(error: &Error) -> Value {
     let (status, code) = status(error);
     let mut problem = json!({"status": status.as_u16(), "code": code, "detail": error.to_string()});
     if let Error::Invalid(violations) = error {
-        problem["errors"] = json!(violations);
+        problem["errors"] = shown(violations, MAX_SHOWN_OF_ITEM);
     }
     problem
+}
+
+/// Broken rules as an answer shows them: so many, and how many more there are. An answer beyond
+/// 6 MB would be refused by Lambda.
+fn shown(violations: &[Violation], most: usize) -> Value {
+    let mut shown: Vec<Value> = violations.iter().take(most).map(|v| json!(v)).collect();
+    if violations.len() > most {
+        let detail = format!("and {} more", violations.len() - most);
+        shown.push(json!(Violation::new("", "more", detail)));
+    }
+    Value::Array(shown)
 }
 
 /// The gateway's form of a reply, or of the problem that an error is.

@@ -1,73 +1,76 @@
 //! Delivering a batch: read, plan, publish to every device, record what became of it.
 
 use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::future::join_all;
+use futures_util::try_join;
 use tokio::sync::{OnceCell, Semaphore};
 
-use super::payload;
-use super::removal::remove_dead;
+use super::attempt::{Ended, NEEDED};
+use crate::broadcast::Broadcasts;
 use crate::clock::Clock;
 use crate::device::Device;
 use crate::error::Result;
 use crate::id::{DeviceId, NotificationId, UserId};
+use crate::inbox::Inbox;
 use crate::notification::Notification;
-use crate::outcome::{DeviceOutcome, Outcome, State};
+use crate::outcome::{Outcome, State};
 use crate::push_options::{Options, Push};
-use crate::sns::{Answer, Sns};
-use crate::store::{Store, User};
+use crate::sns::Sns;
+use crate::store::{About, Store, User};
 
 /// Publishes on their way at the same time in one invocation.
 const IN_FLIGHT: usize = 16;
-/// How often one message is offered to one device in one invocation.
-const ATTEMPTS: u32 = 3;
-/// A publish is begun only if this much of the invocation is left: an attempt's time-out, and the
-/// time to record its outcome.
-const NEEDED: Duration = Duration::from_secs(8);
 
-/// Pushes stored notifications. Cheap to clone.
-#[derive(Clone)]
+/// Pushes stored notifications.
 pub struct Pusher {
-    store: Store,
-    sns: Sns,
+    pub(super) store: Store,
+    pub(super) sns: Sns,
+    broadcasts: Broadcasts,
 }
 
 /// Why a target is not done.
+#[derive(Debug, Clone)]
 pub enum Undone {
     /// It must be tried again.
     Later(String),
-    /// Its row cannot be read, and never will.
+    /// Its row, or its user's, cannot be read, and never will.
     Unreadable(String),
 }
 
 /// A notification to push.
 pub type Target = (UserId, NotificationId);
 
+/// One invocation's share of the work.
+pub(super) struct Run<'r> {
+    pub pusher: &'r Pusher,
+    pub clock: Clock,
+    pub budget: Duration,
+    pub slots: Semaphore,
+    broadcasts: Arc<[Notification]>,
+    badges: HashMap<&'r UserId, OnceCell<usize>>,
+}
+
+/// One notification, with its user's marks applied, and what is kept of the user.
+pub(super) struct Job<'r> {
+    pub user: &'r UserId,
+    pub notification: Notification,
+    about: Option<&'r About>,
+}
+
 /// How a push goes, and to which devices.
 type Planned<'n> = (&'n Options, Vec<(&'n DeviceId, &'n Device)>);
 
-/// One invocation's share of the work.
-struct Run<'r> {
-    pusher: &'r Pusher,
-    clock: Clock,
-    budget: Duration,
-    users: HashMap<UserId, User>,
-    badges: HashMap<&'r UserId, OnceCell<usize>>,
-    slots: Semaphore,
-}
-
-/// How one device ended in this invocation; `None` if it is still to be served.
-struct Ended {
-    outcome: Option<DeviceOutcome>,
-    ambiguous: u32,
-    why: String,
-}
-
 impl Pusher {
     /// A pusher for a table and an SNS.
-    pub fn new(store: Store, sns: Sns) -> Pusher {
-        Pusher { store, sns }
+    pub fn new(store: Store, sns: Sns, broadcasts: Broadcasts) -> Pusher {
+        Pusher {
+            store,
+            sns,
+            broadcasts,
+        }
     }
 
     /// The table it reads.
@@ -75,8 +78,8 @@ impl Pusher {
         &self.store
     }
 
-    /// Pushes what these rows ask for, within `budget` of the invocation's time. Returns, for each
-    /// target in order, whether it is done.
+    /// Pushes what these rows ask for, no two of them the same, within `budget` of the invocation's
+    /// time. Returns, for each target in order, whether it is done.
     pub async fn deliver(
         &self,
         targets: &[Target],
@@ -84,25 +87,46 @@ impl Pusher {
         budget: Duration,
     ) -> Result<Vec<Result<(), Undone>>> {
         let users: HashSet<UserId> = targets.iter().map(|(user, _)| user.clone()).collect();
-        let (rows, users) =
-            futures_util::try_join!(self.store.notifications(targets), self.store.users(users))?;
+        let (mut rows, abouts, broadcasts) = try_join!(
+            self.store.notifications(targets),
+            self.store.abouts(users),
+            self.broadcasts.current(clock.now()),
+        )?;
+        let badges = targets.iter().map(|(user, _)| (user, OnceCell::new()));
         let run = Run {
             pusher: self,
             clock,
             budget,
-            users,
-            badges: targets
-                .iter()
-                .map(|(user, _)| (user, OnceCell::new()))
-                .collect(),
             slots: Semaphore::new(IN_FLIGHT),
+            broadcasts,
+            badges: badges.collect(),
         };
-        let done = targets.iter().map(|target| async {
-            match rows.get(target) {
-                // Gone: retracted, erased or expired.
-                None => Ok(()),
-                Some(Ok(notification)) => run.push(notification).await.map_err(Undone::Later),
-                Some(Err(error)) => Err(Undone::Unreadable(error.chain())),
+        let jobs = targets.iter().map(|target| {
+            // Gone: retracted, erased or expired.
+            let Some(row) = rows.remove(target) else {
+                return Ok(None);
+            };
+            let unreadable = |error: &crate::error::Error| Undone::Unreadable(error.chain());
+            let row = row.map_err(|error| unreadable(&error))?;
+            let about = abouts.get(&target.0).map(Result::as_ref);
+            let about = about.transpose().map_err(unreadable)?;
+            let notification = match about {
+                Some(about) => about.marks.apply(row),
+                None => row,
+            };
+            let user = &target.0;
+            Ok(Some(Job {
+                user,
+                notification,
+                about,
+            }))
+        });
+        let jobs: Vec<Result<Option<Job>, Undone>> = jobs.collect();
+        let done = jobs.iter().map(|job| async {
+            match job {
+                Ok(None) => Ok(()),
+                Ok(Some(job)) => run.push(job).await.map_err(Undone::Later),
+                Err(undone) => Err(undone.clone()),
             }
         });
         Ok(join_all(done).await)
@@ -110,50 +134,74 @@ impl Pusher {
 }
 
 impl Run<'_> {
-    async fn push(&self, notification: &Notification) -> Result<(), String> {
-        let mut outcome = notification.outcome.clone();
+    async fn push(&self, job: &Job<'_>) -> Result<(), String> {
+        let mut outcome = job.notification.outcome.clone();
         if outcome.is_final() {
             return Ok(());
         }
-        let (options, devices) = match self.plan(notification) {
+        let (options, devices) = match self.plan(job) {
             Ok(planned) => planned,
-            Err(ended) => return self.record(notification, ended).await.map(drop),
+            Err((state, reason)) => {
+                outcome.end(state, reason);
+                return self.record(job, outcome).await.map(drop);
+            }
         };
+        if self.is_late() {
+            return Err("the invocation's time is short".to_owned());
+        }
         if options.once {
-            // Rather none than two: from here on nobody else sends it.
-            let mark = Outcome::ended(State::Unknown, "in_flight");
-            if !self.record(notification, mark).await? {
+            // Rather none than two: from here on nobody else sends it. The mark is like no other,
+            // so that a lost answer to it is not taken for somebody else's.
+            let nonce = NotificationId::draw(self.clock.now());
+            let mut mark = Outcome::default();
+            mark.end(State::Unknown, &format!("in_flight {nonce}"));
+            if !self.record(job, mark).await? {
                 return Ok(());
             }
         }
-        let open = devices
-            .into_iter()
-            .filter(|(id, _)| !outcome.devices.contains_key(*id));
-        let sent = join_all(open.map(|(id, device)| async move {
-            (id, self.push_to(notification, options, id, device).await)
-        }));
-        let mut reasons = Vec::new();
+        let open = devices.into_iter();
+        let open = open.filter(|(id, _)| !outcome.devices.contains_key(*id));
+        let sent =
+            join_all(open.map(|(id, device)| async move {
+                (id, self.push_to(job, options, id, device).await)
+            }));
+        let mut open = Vec::new();
         for (id, ended) in sent.await {
-            outcome.ambiguous += ended.ambiguous;
-            match ended.outcome {
-                Some(device) => drop(outcome.devices.insert(id.clone(), device)),
-                None => reasons.push(ended.why),
+            match ended {
+                Ended::Done(device, ambiguous) => {
+                    outcome.ambiguous += ambiguous;
+                    outcome.devices.insert(id.clone(), device);
+                }
+                Ended::Open(reason, ambiguous) => {
+                    outcome.ambiguous += ambiguous;
+                    open.push(reason);
+                }
             }
         }
         if options.once {
-            return self.settle(notification, outcome, &reasons).await;
+            return self.settle(job, outcome, open).await;
         }
-        if reasons.is_empty() {
-            outcome.conclude();
+        match open.pop() {
+            None => {
+                outcome.conclude();
+                self.record(job, outcome).await.map(drop)
+            }
+            Some(reason) => {
+                self.record(job, outcome).await?;
+                Err(reason)
+            }
         }
-        self.record(notification, outcome).await?;
-        reasons.pop().map_or(Ok(()), Err)
+    }
+
+    /// Whether too little of the invocation is left to begin a publish.
+    pub fn is_late(&self) -> bool {
+        self.clock.elapsed() + NEEDED > self.budget
     }
 
     /// Which devices get it; or how it ends without any.
-    fn plan<'n>(&'n self, notification: &'n Notification) -> Result<Planned<'n>, Outcome> {
-        let now = self.clock.now();
-        let skipped = |reason| Err(Outcome::ended(State::Skipped, reason));
+    fn plan<'n>(&'n self, job: &'n Job) -> Result<Planned<'n>, (State, &'static str)> {
+        let notification = &job.notification;
+        let skipped = |reason| Err((State::Skipped, reason));
         let options = match &notification.content.push {
             Push::Off => return skipped("push_off"),
             Push::On(options) => options,
@@ -164,106 +212,58 @@ impl Run<'_> {
         if notification.archived_at.is_some() {
             return skipped("archived");
         }
-        if !notification.is_live(now) || ttl_left(notification, options, self.clock) == 0 {
-            return Err(Outcome::ended(State::Expired, ""));
+        if self.ttl_left(notification, options) == 0 {
+            return Err((State::Expired, ""));
         }
-        let user = self.users.get(&notification.recipient);
+        let user = job.about.map(|about| &about.user);
         let all: Vec<_> = user.into_iter().flat_map(User::devices).collect();
         if all.is_empty() {
-            return Err(Outcome::ended(State::NoDevice, ""));
+            return Err((State::NoDevice, ""));
         }
         let origin = notification.content.origin_device.as_ref();
-        let devices: Vec<_> = all
-            .into_iter()
-            .filter(|(id, _)| Some(*id) != origin)
-            .collect();
+        let devices = all.into_iter().filter(|(id, _)| Some(*id) != origin);
+        let devices: Vec<_> = devices.collect();
         if devices.is_empty() {
             return skipped("origin_device");
         }
         Ok((options, devices))
     }
 
-    async fn push_to(
-        &self,
-        notification: &Notification,
-        options: &Options,
-        id: &DeviceId,
-        device: &Device,
-    ) -> Ended {
-        let badge = match self.badge(notification, options, device).await {
-            Ok(badge) => badge,
-            Err(why) => return open(why, 0),
-        };
-        let (store, sns) = (&self.pusher.store, &self.pusher.sns);
-        let mut ambiguous = 0;
-        let mut why = String::new();
-        for attempt in 0..ATTEMPTS {
-            if attempt > 0 {
-                tokio::time::sleep(backoff(attempt)).await;
-            }
-            let slot = self.slots.acquire().await;
-            if self.clock.elapsed() + NEEDED > self.budget {
-                return open("the invocation's time is short".to_owned(), ambiguous);
-            }
-            let ttl = ttl_left(notification, options, self.clock);
-            if ttl == 0 {
-                return ended(State::Dead, "expired", ambiguous);
-            }
-            let message = payload::message(notification, options, device.platform, ttl, badge);
-            let answer = sns.publish(&device.endpoint, &message).await;
-            drop(slot);
-            match answer {
-                Answer::Sent(message_id) => {
-                    let mut sent = ended(State::Sent, "", ambiguous);
-                    if let Some(outcome) = &mut sent.outcome {
-                        outcome.message_id = Some(message_id);
-                    }
-                    return sent;
-                }
-                Answer::Gone(reason) => {
-                    let user = &notification.recipient;
-                    match remove_dead(store, sns, user, id, device).await {
-                        // The app has registered again meanwhile.
-                        Ok(false) if attempt == 0 => continue,
-                        Ok(_) => {}
-                        Err(error) => {
-                            tracing::warn!(error = %error.chain(), "a dead device is not removed");
-                        }
-                    }
-                    return ended(State::Dead, reason, ambiguous);
-                }
-                Answer::Refused(reason) => return ended(State::Dead, &reason, ambiguous),
-                Answer::Blocked(reason) => return open(reason, ambiguous),
-                Answer::Busy(reason) => why = reason,
-                Answer::Unclear(reason) if options.once => {
-                    return ended(State::Unknown, &reason, ambiguous + 1);
-                }
-                Answer::Unclear(reason) => {
-                    ambiguous += 1;
-                    why = reason;
-                }
-            }
-        }
-        open(why, ambiguous)
+    /// What is left of the push's life, in whole seconds: it ends with its time to live, and with
+    /// the notification itself.
+    pub fn ttl_left(&self, notification: &Notification, options: &Options) -> u32 {
+        let age = self.clock.since(notification.id.at()).as_secs();
+        let left = options
+            .ttl
+            .saturating_sub(u32::try_from(age).unwrap_or(u32::MAX));
+        let kept = notification.expires_at - self.clock.now().as_second();
+        left.min(u32::try_from(kept.max(0)).unwrap_or(u32::MAX))
     }
 
-    /// The number on the app's icon, counted once for each user of a batch.
-    async fn badge(
+    /// The number on the app's icon, counted once for each user of a batch. Read consistently: the
+    /// notification itself must be counted, or the number would vanish.
+    pub async fn badge(
         &self,
-        notification: &Notification,
+        job: &Job<'_>,
         options: &Options,
         device: &Device,
     ) -> Result<Option<usize>, String> {
-        let user = &notification.recipient;
-        let Some(badge) = self
-            .badges
-            .get(user)
-            .filter(|_| device.badge && !options.silent)
-        else {
+        let wanted = device.badge && !options.silent;
+        let Some(badge) = self.badges.get(job.user).filter(|_| wanted) else {
             return Ok(None);
         };
         let count = badge.get_or_try_init(|| async {
-            let counts = self.pusher.store.count(user, self.clock.now(), false).await;
+            let inbox = Inbox {
+                store: &self.pusher.store,
+                user: job.user,
+                now: self.clock.now(),
+                consistent: true,
+                broadcasts: &self.broadcasts,
+            };
+            let counts = match job.about {
+                Some(about) => inbox.count(about).await,
+                None => inbox.counts().await,
+            };
             counts
                 .map(|counts| counts.unread)
                 .map_err(|error| error.chain())
@@ -271,69 +271,37 @@ impl Run<'_> {
         count.await.map(|count| Some(*count))
     }
 
-    async fn record(
-        &self,
-        notification: &Notification,
-        mut outcome: Outcome,
-    ) -> Result<bool, String> {
+    async fn record(&self, job: &Job<'_>, mut outcome: Outcome) -> Result<bool, String> {
         outcome.at = self.clock.now().as_millisecond();
-        let (user, id) = (&notification.recipient, notification.id);
-        let recorded = self.pusher.store.record_outcome(user, id, &outcome).await;
+        let id = job.notification.id;
+        let recorded = self
+            .pusher
+            .store
+            .record_outcome(job.user, id, &outcome)
+            .await;
         recorded.map_err(|error| error.chain())
     }
 
-    /// Records what became of a push that is sent at most once. Whatever it was, it is over.
+    /// Records what became of a push that is sent at most once. What certainly was not sent to any
+    /// device is open again.
     async fn settle(
         &self,
-        notification: &Notification,
+        job: &Job<'_>,
         mut outcome: Outcome,
-        reasons: &[String],
+        mut open: Vec<String>,
     ) -> Result<(), String> {
+        let (store, id) = (&self.pusher.store, job.notification.id);
+        if outcome.devices.is_empty() && outcome.ambiguous == 0 {
+            let unmarked = store.settle_outcome(job.user, id, None).await;
+            unmarked.map_err(|error| error.chain())?;
+            return open.pop().map_or(Ok(()), Err);
+        }
         outcome.conclude();
-        if outcome.devices.is_empty() {
-            outcome.state = Some(State::Dead);
-            outcome.reason = reasons.first().cloned();
-        } else if !reasons.is_empty() && outcome.state == Some(State::Sent) {
-            outcome.state = Some(State::Partial);
+        if let (Some(reason), Some(State::Sent)) = (open.pop(), outcome.state) {
+            outcome.end(State::Partial, &reason);
         }
         outcome.at = self.clock.now().as_millisecond();
-        let (user, id) = (&notification.recipient, notification.id);
-        let settled = self.pusher.store.settle_outcome(user, id, &outcome).await;
+        let settled = store.settle_outcome(job.user, id, Some(&outcome)).await;
         settled.map_err(|error| error.chain())
     }
-}
-
-fn ended(state: State, reason: &str, ambiguous: u32) -> Ended {
-    Ended {
-        outcome: Some(DeviceOutcome {
-            state,
-            message_id: None,
-            reason: (!reason.is_empty()).then(|| reason.to_owned()),
-        }),
-        ambiguous,
-        why: String::new(),
-    }
-}
-
-fn open(why: String, ambiguous: u32) -> Ended {
-    Ended {
-        outcome: None,
-        ambiguous,
-        why,
-    }
-}
-
-/// What is left of the push's life, in whole seconds.
-fn ttl_left(notification: &Notification, options: &Options, clock: Clock) -> u32 {
-    let age = clock.since(notification.id.at()).as_secs();
-    options
-        .ttl
-        .saturating_sub(u32::try_from(age).unwrap_or(u32::MAX))
-}
-
-/// 100 ms, then 400 ms, each with up to as much again: invocations must not try in step.
-fn backoff(attempt: u32) -> Duration {
-    let base = 25 * 4u64.pow(attempt);
-    let jitter = getrandom::u32().map_or(0, |random| u64::from(random) % base);
-    Duration::from_millis(base + jitter)
 }

@@ -1,5 +1,6 @@
 //! From a stored notification to the screens of its recipient.
 
+mod attempt;
 mod deliver;
 mod payload;
 mod removal;

@@ -4,11 +4,18 @@
 //! replaces what is on the screen.
 
 use serde_json::{Map, Value, json};
+use unicode_segmentation::UnicodeSegmentation as _;
 
 use crate::device::Platform;
-use crate::notification::Notification;
+use crate::notification::{Content, Notification};
 use crate::push_options::{Disclosure, Options, Priority};
 use crate::sns::Message;
+
+/// The largest payload that Apple and Google take, in bytes.
+const MAX_PAYLOAD: usize = 4_096;
+
+/// One text of a notification.
+type Part = fn(&mut Content) -> &mut Option<String>;
 
 /// The message for one platform. `ttl` is what is left of the push's life, in seconds; `badge` the
 /// number on the app's icon, where the device shows one.
@@ -19,17 +26,17 @@ pub fn message(
     ttl: u32,
     badge: Option<usize>,
 ) -> Message {
-    let (key, payload) = match platform {
-        Platform::Fcm => ("GCM", fcm(notification, options, ttl, badge)),
-        Platform::Apns => ("APNS", apns(notification, options, badge)),
-        Platform::ApnsSandbox => ("APNS_SANDBOX", apns(notification, options, badge)),
+    let key = match platform {
+        Platform::Fcm => "GCM",
+        Platform::Apns => "APNS",
+        Platform::ApnsSandbox => "APNS_SANDBOX",
     };
+    let payload = fitted(notification, |notification| match platform {
+        Platform::Fcm => fcm(notification, options, ttl, badge),
+        Platform::Apns | Platform::ApnsSandbox => apns(notification, options, badge),
+    });
     // SNS wants a text for everybody else, though an endpoint never gets it.
-    let default = match options.content {
-        Disclosure::Full => notification.content.title.as_deref().unwrap_or_default(),
-        Disclosure::IdOnly => "",
-    };
-    let body = json!({"default": default, key: payload.to_string()});
+    let body = json!({"default": "notification", key: payload});
     let mut attributes = Vec::new();
     match platform {
         Platform::Fcm => attributes.push(("AWS.SNS.MOBILE.FCM.TTL", ttl.to_string())),
@@ -55,6 +62,60 @@ pub fn message(
     Message {
         body: body.to_string(),
         attributes,
+    }
+}
+
+/// The payload, shortened to what Apple and Google take: the body at the end of a character as
+/// people see it, then what is beside the text, then the title.
+fn fitted(notification: &Notification, write: impl Fn(&Notification) -> Value) -> String {
+    let payload = write(notification).to_string();
+    if payload.len() <= MAX_PAYLOAD {
+        return payload;
+    }
+    let mut shorter = notification.clone();
+    let content = &mut shorter.content;
+    for text in [
+        &mut content.body,
+        &mut content.image,
+        &mut content.link,
+        &mut content.title,
+    ] {
+        *text = None;
+    }
+    let mut payload = write(&shorter).to_string();
+    let full = &notification.content;
+    // Back again, in the order of worth, whole or as much as fits.
+    let parts: [(&Option<String>, Part, bool); 4] = [
+        (&full.title, |content| &mut content.title, true),
+        (&full.link, |content| &mut content.link, false),
+        (&full.body, |content| &mut content.body, true),
+        (&full.image, |content| &mut content.image, false),
+    ];
+    for (text, part, cuttable) in parts {
+        let Some(text) = text else {
+            continue;
+        };
+        let mut ends = vec![text.len()];
+        if cuttable {
+            ends.extend(text.grapheme_indices(true).map(|(start, _)| start).rev());
+        }
+        // The longest beginning that fits: the payload grows with it.
+        let fits = ends.partition_point(|end| {
+            *part(&mut shorter.content) = shortened(text, *end);
+            write(&shorter).to_string().len() > MAX_PAYLOAD
+        });
+        *part(&mut shorter.content) = ends.get(fits).and_then(|end| shortened(text, *end));
+        payload = write(&shorter).to_string();
+    }
+    payload
+}
+
+/// The beginning of a text, with an ellipsis if something is missing.
+fn shortened(text: &str, end: usize) -> Option<String> {
+    match end {
+        0 => None,
+        end if end == text.len() => Some(text.to_owned()),
+        end => Some(format!("{}…", &text[..end])),
     }
 }
 

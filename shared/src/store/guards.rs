@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use aws_sdk_dynamodb::operation::put_item::PutItemError;
 use aws_sdk_dynamodb::operation::update_item::UpdateItemError;
-use aws_sdk_dynamodb::types::{AttributeValue, ReturnValuesOnConditionCheckFailure};
+use aws_sdk_dynamodb::types::{AttributeValue, ReturnValue, ReturnValuesOnConditionCheckFailure};
 
 use super::keys::Key;
 use super::row::Item;
@@ -90,35 +90,66 @@ impl Store {
         Ok(Claim::Known(found))
     }
 
-    /// Adds a moment to a guard, unless somebody else has added one: then theirs is returned.
-    pub async fn extend(&self, key: &Key, guard: &Guard, now: Timestamp) -> Result<Guard> {
-        let at = now.as_millisecond();
+    /// Says that a repeat is about to put rows under the guard's newest moment, or returns the guard
+    /// as somebody else has changed it meanwhile.
+    pub async fn join(&self, key: &Key, guard: &Guard) -> Result<Guard> {
+        self.change(key, guard, "SET j = :joined", None, [(":joined", n(1))])
+            .await
+    }
+
+    /// Adds a moment to a guard, or returns the guard as somebody else has changed it meanwhile.
+    /// While the old moment may be in use, only `alone` may pass it: its writer, if nobody joined.
+    pub async fn extend(
+        &self,
+        key: &Key,
+        guard: &Guard,
+        now: Timestamp,
+        alone: bool,
+    ) -> Result<Guard> {
+        let at = AttributeValue::L(vec![n(now.as_millisecond())]);
+        let alone = alone.then_some("attribute_not_exists(j)");
+        let expression = "SET #at = list_append(#at, :at) REMOVE j";
+        self.change(key, guard, expression, alone, [(":at", at)])
+            .await
+    }
+
+    async fn change(
+        &self,
+        key: &Key,
+        guard: &Guard,
+        expression: &str,
+        condition: Option<&str>,
+        [(name, value)]: [(&str, AttributeValue); 1],
+    ) -> Result<Guard> {
+        let unchanged = ["n = :nonce AND size(#at) = :count"]
+            .into_iter()
+            .chain(condition);
         let update = self.client.update_item().table_name(&self.table);
         let update = update
             .set_key(Some(item_key(key)))
-            .update_expression("SET #at = list_append(#at, :at)")
-            .condition_expression("n = :nonce AND size(#at) = :count")
+            .update_expression(expression)
+            .condition_expression(unchanged.collect::<Vec<_>>().join(" AND "))
             .expression_attribute_names("#at", "at")
-            .expression_attribute_values(":at", AttributeValue::L(vec![n(at)]))
+            .expression_attribute_values(name, value)
             .expression_attribute_values(":nonce", s(&guard.nonce))
             .expression_attribute_values(":count", n(guard.accepted.len()))
+            .return_values(ReturnValue::AllNew)
             .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld);
-        let Err(error) = update.send().await else {
-            let mut extended = guard.clone();
-            extended.accepted.push(at);
-            return Ok(extended);
+        let found = match update.send().await {
+            Ok(answer) => answer.attributes,
+            Err(error) => match error.as_service_error() {
+                Some(UpdateItemError::ConditionalCheckFailedException(failed)) => {
+                    failed.item.clone()
+                }
+                _ => return Err(failure("the table", error)),
+            },
         };
-        let found = match error.as_service_error() {
-            Some(UpdateItemError::ConditionalCheckFailedException(failed)) => failed.item.clone(),
-            _ => None,
-        };
-        let found = guard_in(found).ok_or_else(|| failure("the table", error))??;
-        if found.nonce == guard.nonce {
-            return Ok(found);
+        match guard_in(found).transpose()? {
+            Some(found) if found.nonce == guard.nonce => Ok(found),
+            _ => Err(Error::Conflict(
+                "the Idempotency-Key was taken over meanwhile",
+            )),
         }
-        Err(Error::Conflict(
-            "the Idempotency-Key was taken over meanwhile",
-        ))
     }
 }
 

@@ -1,11 +1,13 @@
-//! A user's notifications coming out, newest first.
+//! A user's rows coming out, newest first, and marks going in.
+
+use std::collections::VecDeque;
 
 use jiff::Timestamp;
 
 use aws_sdk_dynamodb::operation::update_item::UpdateItemError;
 use aws_sdk_dynamodb::types::ReturnValue;
 
-use super::keys::{Key, NOTIFICATION_PREFIX};
+use super::keys::{BROADCAST_PREFIX, Key, NOTIFICATION_PREFIX};
 use super::row::{self, Item};
 use super::{Store, failure, item_key, n, s};
 use crate::error::{Error, Result};
@@ -13,102 +15,98 @@ use crate::id::{NotificationId, UserId};
 use crate::notification::Notification;
 
 /// The most rows that one page or one count examines.
-const MAX_EXAMINED: usize = 500;
-/// The highest count that is told exactly.
-const MAX_COUNT: usize = 99;
+pub const MAX_EXAMINED: usize = 500;
+/// Rows asked for at a time, once more are needed than the first answer held.
+const CHUNK: usize = 100;
 
-/// How many notifications of an inbox are new to its user; lower bounds if `capped`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct Counts {
-    /// Not opened.
-    pub unread: usize,
-    /// Whether there may be more.
-    pub capped: bool,
+/// A row of an inbox: its id, and the notification if it is one that can be shown.
+pub type Examined = (NotificationId, Option<Notification>);
+
+/// A change of one notification's marks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Mark {
+    /// It was opened.
+    Read,
+    /// It counts as not opened.
+    Unread,
+    /// It was in a list that was opened.
+    Seen,
+    /// It is hidden from the list.
+    Archived,
+    /// It is in the list again.
+    Unarchived,
 }
 
-/// A slice of an inbox.
-pub struct Slice {
-    /// Newest first.
-    pub notifications: Vec<Notification>,
-    /// The last row that was examined, if older ones may follow.
-    pub next: Option<NotificationId>,
-}
-
-/// One answer of a query: rows, and whether there are more behind them.
-struct Answer {
-    items: Vec<Item>,
+/// The rows of a user below a bound, newest first, read as they are needed: at most
+/// [`MAX_EXAMINED`].
+pub struct Rows<'s> {
+    store: &'s Store,
+    user: &'s UserId,
+    consistent: bool,
+    /// The bounds of what is still to be read; both are included.
+    newest: Option<NotificationId>,
+    oldest: Option<NotificationId>,
+    chunk: VecDeque<Examined>,
     more: bool,
+    examined: usize,
+}
+
+impl<'s> Rows<'s> {
+    /// Rows older than `before`, and not older than `oldest`. Nothing is read yet.
+    pub fn new(
+        store: &'s Store,
+        user: &'s UserId,
+        before: Option<NotificationId>,
+        oldest: Option<NotificationId>,
+        consistent: bool,
+    ) -> Rows<'s> {
+        Rows {
+            store,
+            user,
+            consistent,
+            newest: before.map(NotificationId::previous),
+            oldest,
+            chunk: VecDeque::new(),
+            more: true,
+            examined: 0,
+        }
+    }
+
+    /// Reads up to `count` rows ahead.
+    pub async fn read_ahead(&mut self, count: usize) -> Result<()> {
+        if !self.more || !self.chunk.is_empty() {
+            return Ok(());
+        }
+        let limit = count.min(MAX_EXAMINED - self.examined);
+        if limit == 0 {
+            return Ok(());
+        }
+        let (store, user) = (self.store, self.user);
+        let answer = store.query(user, self.newest, self.oldest, limit, self.consistent);
+        let (items, more) = answer.await?;
+        self.examined += items.len();
+        self.more = more;
+        self.chunk = items.into_iter().filter_map(examine).collect();
+        if let Some((last, _)) = self.chunk.back() {
+            self.newest = Some(last.previous());
+        }
+        Ok(())
+    }
+
+    /// The next row; `None` at the end, or when enough were examined.
+    pub async fn next(&mut self) -> Result<Option<Examined>> {
+        self.read_ahead(CHUNK).await?;
+        Ok(self.chunk.pop_front())
+    }
+
+    /// Whether rows may follow that were not examined.
+    pub fn is_cut(&self) -> bool {
+        self.more || !self.chunk.is_empty()
+    }
 }
 
 impl Store {
-    /// Up to `limit` live notifications older than `before`, newest first.
-    pub async fn list(
-        &self,
-        user: &UserId,
-        before: Option<NotificationId>,
-        limit: usize,
-        now: Timestamp,
-        consistent: bool,
-    ) -> Result<Slice> {
-        let mut notifications = Vec::new();
-        let (mut before, mut examined) = (before, 0);
-        loop {
-            // One row more than asked for tells whether anything follows.
-            let wanted = (limit + 1).saturating_sub(notifications.len());
-            let wanted = wanted.min(MAX_EXAMINED - examined);
-            let answer = self.query(user, before, wanted, consistent).await?;
-            examined += answer.items.len();
-            for (id, row) in readable(answer.items) {
-                let live = row.filter(|notification| notification.is_live(now));
-                if notifications.len() == limit && live.is_some() {
-                    return Ok(Slice {
-                        next: before,
-                        notifications,
-                    });
-                }
-                before = Some(id);
-                notifications.extend(live);
-            }
-            if !answer.more || examined >= MAX_EXAMINED {
-                let next = before.filter(|_| answer.more);
-                return Ok(Slice {
-                    notifications,
-                    next,
-                });
-            }
-        }
-    }
-
-    /// Counts what is unread among the newest rows.
-    pub async fn count(&self, user: &UserId, now: Timestamp, consistent: bool) -> Result<Counts> {
-        let mut counts = Counts::default();
-        let (mut before, mut examined) = (None, 0);
-        loop {
-            let wanted = (MAX_COUNT + 1).min(MAX_EXAMINED - examined);
-            let answer = self.query(user, before, wanted, consistent).await?;
-            examined += answer.items.len();
-            for (id, row) in readable(answer.items) {
-                before = Some(id);
-                if row.is_some_and(|row| row.is_live(now) && row.is_unread()) {
-                    counts.unread += 1;
-                }
-                if counts.unread > MAX_COUNT {
-                    counts.unread = MAX_COUNT;
-                    counts.capped = true;
-                    return Ok(counts);
-                }
-            }
-            if !answer.more {
-                return Ok(counts);
-            }
-            if examined >= MAX_EXAMINED {
-                counts.capped = true;
-                return Ok(counts);
-            }
-        }
-    }
-
-    /// One notification of a user.
+    /// One notification of a user, its marks as the row has them.
     pub async fn get_notification(
         &self,
         user: &UserId,
@@ -117,36 +115,45 @@ impl Store {
     ) -> Result<Notification> {
         let key = Key::Notification(user.clone(), id);
         let item = self.get(&key, "the inbox").await?.ok_or(Error::NotFound)?;
-        let notification = row::from_item(item)?;
+        if row::is_tombstone(&item) {
+            return Err(Error::NotFound);
+        }
+        let notification = readable(item)?;
         if notification.is_live(now) {
             return Ok(notification);
         }
         Err(Error::NotFound)
     }
 
-    /// Marks a notification as opened or not opened; doing it twice changes nothing.
-    pub async fn mark_read(
+    /// Changes the marks of one notification; doing it twice changes nothing.
+    pub async fn mark(
         &self,
         user: &UserId,
         id: NotificationId,
-        read: bool,
+        mark: Mark,
         now: Timestamp,
     ) -> Result<Notification> {
+        let expression = match mark {
+            Mark::Read => "SET #r = if_not_exists(#r, :now) REMOVE un",
+            Mark::Unread => "SET un = :now REMOVE #r",
+            Mark::Seen => "SET se = if_not_exists(se, :now)",
+            Mark::Archived => "SET ar = if_not_exists(ar, :now)",
+            Mark::Unarchived => "REMOVE ar",
+        };
         let update = self.client.update_item().table_name(&self.table);
-        let update = update
+        let mut update = update
             .set_key(Some(item_key(&Key::Notification(user.clone(), id))))
             // An update without a condition would create a row that is not there.
-            .condition_expression("attribute_exists(pk) AND expires_at > :second")
+            .condition_expression("attribute_exists(t) AND expires_at > :second")
             .expression_attribute_values(":second", n(now.as_second()))
-            .expression_attribute_names("#r", "r")
+            .update_expression(expression)
             .return_values(ReturnValue::AllNew);
-        let update = if read {
-            update
-                .update_expression("SET #r = if_not_exists(#r, :now)")
-                .expression_attribute_values(":now", n(now.as_millisecond()))
-        } else {
-            update.update_expression("REMOVE #r")
-        };
+        if expression.contains("#r") {
+            update = update.expression_attribute_names("#r", "r");
+        }
+        if expression.contains(":now") {
+            update = update.expression_attribute_values(":now", n(now.as_millisecond()));
+        }
         let answer = update
             .send()
             .await
@@ -154,25 +161,34 @@ impl Store {
                 Some(UpdateItemError::ConditionalCheckFailedException(_)) => Error::NotFound,
                 _ => failure("the inbox", error),
             })?;
-        row::from_item(answer.attributes.unwrap_or_default())
+        readable(answer.attributes.unwrap_or_default())
     }
 
-    /// Rows of a user older than `before`, newest first. A `Limit` is always sent: without one
-    /// the local engine reads the whole inbox, and DynamoDB a megabyte.
+    /// Rows of a user between two ids, newest first, and whether more follow. A `Limit` is always
+    /// sent: without one the local engine reads the whole inbox, and DynamoDB a megabyte.
     async fn query(
         &self,
         user: &UserId,
-        before: Option<NotificationId>,
+        newest: Option<NotificationId>,
+        oldest: Option<NotificationId>,
         limit: usize,
         consistent: bool,
-    ) -> Result<Answer> {
-        let newest = before.map_or("~".to_owned(), |id| id.previous().to_string());
+    ) -> Result<(Vec<Item>, bool)> {
+        let bound = |id: Option<NotificationId>, open: &str| {
+            let id = id.map_or(open.to_owned(), |id| id.to_string());
+            format!("{NOTIFICATION_PREFIX}{id}")
+        };
+        let (oldest, newest) = (bound(oldest, ""), bound(newest, "~"));
+        // DynamoDB refuses bounds in the wrong order; there is nothing between them.
+        if oldest > newest {
+            return Ok((Vec::new(), false));
+        }
         let query = self.client.query().table_name(&self.table);
         let query = query
             .key_condition_expression("pk = :pk AND sk BETWEEN :oldest AND :newest")
             .expression_attribute_values(":pk", s(Key::User(user.clone()).pk()))
-            .expression_attribute_values(":oldest", s(NOTIFICATION_PREFIX))
-            .expression_attribute_values(":newest", s(format!("{NOTIFICATION_PREFIX}{newest}")))
+            .expression_attribute_values(":oldest", s(oldest))
+            .expression_attribute_values(":newest", s(newest))
             .scan_index_forward(false)
             .consistent_read(consistent)
             .limit(i32::try_from(limit).unwrap_or(i32::MAX));
@@ -180,23 +196,45 @@ impl Store {
             .send()
             .await
             .map_err(|error| failure("the inbox", error))?;
-        Ok(Answer {
-            more: answer.last_evaluated_key.is_some(),
-            items: answer.items.unwrap_or_default(),
-        })
+        let more = answer.last_evaluated_key.is_some();
+        Ok((answer.items.unwrap_or_default(), more))
     }
 }
 
-/// The ids of rows, and what could be read of them. A row of a newer version is examined and left
-/// out: an older function must survive a deploy.
-fn readable(items: Vec<Item>) -> impl Iterator<Item = (NotificationId, Option<Notification>)> {
-    items.into_iter().filter_map(|item| {
-        let sk = item.get("sk")?.as_s().ok()?;
-        let id = NotificationId::parse(sk.strip_prefix(NOTIFICATION_PREFIX)?)?;
-        let row = row::from_item(item);
-        if let Err(error) = &row {
-            tracing::warn!(error = %error.chain(), "a row is left out");
-        }
-        Some((id, row.ok()))
+impl Store {
+    /// The newest broadcasts of a month, newest first.
+    pub async fn broadcasts(&self, month: &str, limit: usize) -> Result<Vec<Notification>> {
+        let query = self.client.query().table_name(&self.table);
+        let query = query
+            .key_condition_expression("pk = :pk AND begins_with(sk, :prefix)")
+            .expression_attribute_values(":pk", s(month))
+            .expression_attribute_values(":prefix", s(BROADCAST_PREFIX))
+            .scan_index_forward(false)
+            .limit(i32::try_from(limit).unwrap_or(i32::MAX));
+        let answer = query
+            .send()
+            .await
+            .map_err(|error| failure("the broadcasts", error))?;
+        let items = answer.items.unwrap_or_default().into_iter();
+        let live = items.filter(|item| !row::is_tombstone(item));
+        Ok(live.filter_map(|item| row::from_item(item).ok()).collect())
+    }
+}
+
+/// A row of a newer version is not found.
+fn readable(item: Item) -> Result<Notification> {
+    row::from_item(item).map_err(|error| {
+        tracing::warn!(error = %error.chain(), "a row is left out");
+        Error::NotFound
     })
+}
+
+/// A row of a newer version is examined and left out: an older function must survive a deploy.
+fn examine(item: Item) -> Option<Examined> {
+    let sk = item.get("sk")?.as_s().ok()?;
+    let id = NotificationId::parse(sk.strip_prefix(NOTIFICATION_PREFIX)?)?;
+    if row::is_tombstone(&item) {
+        return Some((id, None));
+    }
+    Some((id, readable(item).ok()))
 }

@@ -4,6 +4,9 @@
 //! |---------------------|----------------------------------|--------------------|
 //! | notification        | `U#<user>`                       | `N#<ulid>`         |
 //! | user                | `U#<user>`                       | `A#user`           |
+//! | marks               | `U#<user>`                       | `A#marks`          |
+//! | dedupe guard        | `U#<user>`                       | `K#<dedupe key>`   |
+//! | broadcast           | `B#<month>`                      | `B#<ulid>`         |
 //! | request guard       | `R#<producer>#<idempotency key>` | `-`                |
 //! | endpoint owner      | `T#<endpoint id>`                | `-`                |
 //! | undecodable record  | `D#<day>#<shard>`                | `<ulid>`           |
@@ -13,9 +16,21 @@ use std::fmt::Write as _;
 use jiff::Timestamp;
 
 use crate::id::{NotificationId, UserId, fingerprint};
+use crate::notification::Recipient;
 
 /// What every notification's sort key begins with.
 pub const NOTIFICATION_PREFIX: &str = "N#";
+
+/// What every broadcast's sort key begins with.
+pub const BROADCAST_PREFIX: &str = "B#";
+
+/// The first and the last sort key of what is kept of a user beside notifications.
+pub const ABOUT_USER: (&str, &str) = ("A#", "A#~");
+
+/// The sort key of a user's row.
+pub const USER: &str = "A#user";
+/// The sort key of a user's marks.
+pub const MARKS: &str = "A#marks";
 
 /// Dead rows of one day are spread over this many partitions.
 const DEAD_SHARDS: u8 = 8;
@@ -27,6 +42,12 @@ pub enum Key {
     Notification(UserId, NotificationId),
     /// A user's devices and preferences.
     User(UserId),
+    /// A user's watermarks.
+    Marks(UserId),
+    /// Which notification of a user has this dedupe key.
+    Dedupe(UserId, String),
+    /// A notification for everyone.
+    Broadcast(NotificationId),
     /// A request with an idempotency key: producer, key.
     Guard(String, String),
     /// Who holds an SNS endpoint now, by the last part of its ARN.
@@ -39,7 +60,11 @@ impl Key {
     /// The partition key.
     pub fn pk(&self) -> String {
         match self {
-            Key::Notification(user, _) | Key::User(user) => format!("U#{}", user.as_str()),
+            Key::Notification(user, _)
+            | Key::User(user)
+            | Key::Marks(user)
+            | Key::Dedupe(user, _) => format!("U#{}", user.as_str()),
+            Key::Broadcast(id) => broadcast_month(id.at()),
             Key::Guard(producer, key) => format!("R#{}#{}", encode(producer), encode(key)),
             Key::Owner(endpoint) => format!("T#{}", encode(endpoint)),
             Key::Dead(at, id) => {
@@ -53,7 +78,10 @@ impl Key {
     pub fn sk(&self) -> String {
         match self {
             Key::Notification(_, id) => format!("{NOTIFICATION_PREFIX}{id}"),
-            Key::User(_) => "A#user".to_owned(),
+            Key::User(_) => USER.to_owned(),
+            Key::Marks(_) => MARKS.to_owned(),
+            Key::Dedupe(_, key) => format!("K#{}", encode(key)),
+            Key::Broadcast(id) => format!("{BROADCAST_PREFIX}{id}"),
             Key::Guard(..) | Key::Owner(_) => "-".to_owned(),
             Key::Dead(_, id) => id.to_string(),
         }
@@ -64,6 +92,22 @@ impl Key {
         UserId::parse(pk.strip_prefix("U#")?)
     }
 
+    /// The key of a notification's row.
+    pub fn of(recipient: &Recipient, id: NotificationId) -> Key {
+        match recipient {
+            Recipient::User(user) => Key::Notification(user.clone(), id),
+            Recipient::Everyone => Key::Broadcast(id),
+        }
+    }
+
+    /// The inverse of [`Key::of`].
+    pub fn recipient(pk: &str, sk: &str) -> Option<(Recipient, NotificationId)> {
+        if let Some(id) = sk.strip_prefix(BROADCAST_PREFIX) {
+            return Some((Recipient::Everyone, NotificationId::parse(id)?));
+        }
+        Key::notification(pk, sk).map(|(user, id)| (Recipient::User(user), id))
+    }
+
     /// The notification that a stream record's keys name; `None` for any other row, so that a
     /// function survives rows of a newer version.
     pub fn notification(pk: &str, sk: &str) -> Option<(UserId, NotificationId)> {
@@ -71,6 +115,11 @@ impl Key {
         let id = NotificationId::parse(sk.strip_prefix(NOTIFICATION_PREFIX)?)?;
         Some((user, id))
     }
+}
+
+/// The partition of the broadcasts of a month.
+pub fn broadcast_month(at: Timestamp) -> String {
+    format!("B#{}", at.strftime("%Y-%m"))
 }
 
 /// Text from outside as a part of a key: percent-encoded, or beyond 128 bytes `=` and its fingerprint.

@@ -1,24 +1,29 @@
 //! The table in the domain's words. No signature outside this folder names a type of AWS.
 
+mod dedupe;
 mod guards;
 mod inbox;
 pub mod keys;
+mod marks;
 mod pushes;
 mod row;
 mod users;
 mod writes;
 
+pub use dedupe::Holder;
 pub use guards::{Claim, Guard};
-pub use inbox::{Counts, Slice};
+pub use inbox::{Examined, Mark, Rows};
+pub use marks::About;
 pub use pushes::Undecodable;
-pub use users::{Owner, Registration, User};
-pub use writes::{FRESH, PUTS_IN_FLIGHT, Put};
+pub use users::{Given, Owner, Registration, User};
+pub use writes::{FRESH, Found, PUTS_IN_FLIGHT, Put, Written};
 
 use std::collections::HashMap;
 use std::fmt::Display;
 
 use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::error::{ProvideErrorMetadata, SdkError};
+use aws_sdk_dynamodb::operation::transact_write_items::TransactWriteItemsError;
 use aws_sdk_dynamodb::types::AttributeValue;
 
 use crate::error::{Error, Result};
@@ -89,6 +94,33 @@ fn encode<T: serde::Serialize>(value: T, what: &'static str) -> Result<Attribute
         what,
         source: source.into(),
     })
+}
+
+/// A transaction says for each of its parts why it was cancelled.
+fn transaction_failure(what: &'static str, error: SdkError<TransactWriteItemsError>) -> Error {
+    let reasons = match error.as_service_error() {
+        Some(TransactWriteItemsError::TransactionCanceledException(cancelled)) => {
+            let reasons = cancelled.cancellation_reasons().iter();
+            reasons
+                .filter_map(|reason| reason.code().map(str::to_owned))
+                .collect()
+        }
+        _ => Vec::new(),
+    };
+    let any = |codes: &[&str]| {
+        reasons
+            .iter()
+            .any(|reason| codes.contains(&reason.as_str()))
+    };
+    if any(&["ValidationError", "ItemCollectionSizeLimitExceeded"]) {
+        let source = Box::new(error);
+        return Error::Internal { what, source };
+    }
+    if any(&["ThrottlingError", "ProvisionedThroughputExceeded"]) {
+        let source = Box::new(error);
+        return Error::Throttled { what, source };
+    }
+    failure(what, error)
 }
 
 /// The one place where an answer of DynamoDB becomes one of our errors. What is not known to be

@@ -5,12 +5,13 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
-use aws_sdk_dynamodb::types::KeysAndAttributes;
+use aws_sdk_dynamodb::operation::update_item::UpdateItemError;
+use aws_sdk_dynamodb::types::{KeysAndAttributes, ReturnValuesOnConditionCheckFailure};
 
 use super::keys::Key;
+use super::marks::{About, about_in};
 use super::row::{self, Item};
-use super::users::User;
-use super::{Store, decode, encode, failure, item_key, n, s};
+use super::{Store, encode, failure, item_key, n, s};
 use crate::error::{Error, Result};
 use crate::id::{NotificationId, UserId};
 use crate::notification::Notification;
@@ -105,23 +106,29 @@ impl Store {
         let named = |item: Item| {
             let text = |name| item.get(name).and_then(|value| value.as_s().ok());
             let key = Key::notification(text("pk")?, text("sk")?)?;
-            Some((key, row::from_item(item)))
+            // What was taken back is gone.
+            (!row::is_tombstone(&item)).then(|| (key, row::from_item(item)))
         };
         let items = self.get_all(keys, None).await?;
         Ok(items.into_iter().filter_map(named).collect())
     }
 
-    /// The rows of these users; who has none is left out.
-    pub async fn users(&self, wanted: HashSet<UserId>) -> Result<HashMap<UserId, User>> {
-        let items = self
-            .get_all(wanted.into_iter().map(Key::User).collect(), None)
-            .await?;
-        let named = |item: Item| {
-            let pk = item.get("pk")?.as_s().ok()?;
-            let user = Key::user(pk)?;
-            Some(decode(item, "a user's row could not be read").map(|row| (user, row)))
-        };
-        items.into_iter().filter_map(named).collect()
+    /// What is kept of these users; who has nothing is left out, and a row that cannot be read is
+    /// an error of its own.
+    pub async fn abouts(&self, wanted: HashSet<UserId>) -> Result<HashMap<UserId, Result<About>>> {
+        let keys = wanted.into_iter();
+        let keys = keys.flat_map(|user| [Key::User(user.clone()), Key::Marks(user)]);
+        let mut items: HashMap<UserId, Vec<Item>> = HashMap::new();
+        for item in self.get_all(keys.collect(), None).await? {
+            let pk = item.get("pk").and_then(|pk| pk.as_s().ok());
+            if let Some(user) = pk.and_then(|pk| Key::user(pk)) {
+                items.entry(user).or_default().push(item);
+            }
+        }
+        let abouts = items.into_iter();
+        Ok(abouts
+            .map(|(user, items)| (user, about_in(items)))
+            .collect())
     }
 
     /// Records what became of a push: once ended it stays so, and a row that is gone stays gone.
@@ -132,43 +139,47 @@ impl Store {
         id: NotificationId,
         outcome: &Outcome,
     ) -> Result<bool> {
+        let outcome = encode(outcome, "an outcome could not be written")?;
         let update = self.client.update_item().table_name(&self.table);
         let update = update
             .set_key(Some(item_key(&Key::Notification(user.clone(), id))))
             .update_expression("SET po = :outcome")
-            .condition_expression("attribute_exists(pk) AND attribute_not_exists(po.s)")
-            .expression_attribute_values(
-                ":outcome",
-                encode(outcome, "an outcome could not be written")?,
-            );
-        match update
-            .send()
-            .await
-            .map_err(|error| failure("the outcome", error))
-        {
-            Ok(_) => Ok(true),
-            Err(Error::Conflict(_)) => Ok(false),
-            Err(other) => Err(other),
-        }
+            .condition_expression("attribute_exists(t) AND attribute_not_exists(po.s)")
+            .expression_attribute_values(":outcome", outcome.clone())
+            .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld);
+        let Err(error) = update.send().await else {
+            return Ok(true);
+        };
+        let found = match error.as_service_error() {
+            Some(UpdateItemError::ConditionalCheckFailedException(failed)) => failed.item.clone(),
+            _ => return Err(failure("the outcome", error)),
+        };
+        // Our own, whose answer was lost.
+        Ok(found.is_some_and(|found| found.get("po") == Some(&outcome)))
     }
 
-    /// Replaces the mark that a push may be on its way, which is written before it is sent.
+    /// Replaces the mark that a push may be on its way, which is written before it is sent; `None`
+    /// takes it away.
     pub async fn settle_outcome(
         &self,
         user: &UserId,
         id: NotificationId,
-        outcome: &Outcome,
+        outcome: Option<&Outcome>,
     ) -> Result<()> {
         let update = self.client.update_item().table_name(&self.table);
         let update = update
             .set_key(Some(item_key(&Key::Notification(user.clone(), id))))
-            .update_expression("SET po = :outcome")
-            .condition_expression("attribute_exists(pk) AND po.s = :unknown")
-            .expression_attribute_values(":unknown", s("unknown"))
-            .expression_attribute_values(
-                ":outcome",
-                encode(outcome, "an outcome could not be written")?,
-            );
+            .condition_expression("attribute_exists(t) AND po.s = :unknown")
+            .expression_attribute_values(":unknown", s("unknown"));
+        let update = match outcome {
+            None => update.update_expression("REMOVE po"),
+            Some(outcome) => update
+                .update_expression("SET po = :outcome")
+                .expression_attribute_values(
+                    ":outcome",
+                    encode(outcome, "an outcome could not be written")?,
+                ),
+        };
         match update
             .send()
             .await

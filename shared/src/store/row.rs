@@ -18,6 +18,9 @@ use crate::push_options::{Disclosure, Options, Priority, Push};
 /// The table's own form of a row.
 pub type Item = HashMap<String, AttributeValue>;
 
+/// The attribute of a row that is all that remains of a notification.
+pub const TOMBSTONE: &str = "z";
+
 /// The version of this form. A reader refuses a row of a newer one.
 const VERSION: u8 = 1;
 
@@ -51,6 +54,12 @@ struct Row {
     push: Option<PushRow>,
     #[serde(rename = "r", skip_serializing_if = "Option::is_none", default)]
     read_at: Option<i64>,
+    #[serde(rename = "un", skip_serializing_if = "Option::is_none", default)]
+    unread_at: Option<i64>,
+    #[serde(rename = "se", skip_serializing_if = "Option::is_none", default)]
+    seen_at: Option<i64>,
+    #[serde(rename = "k", skip_serializing_if = "Option::is_none", default)]
+    dedupe_key: Option<String>,
     #[serde(rename = "ar", skip_serializing_if = "Option::is_none", default)]
     archived_at: Option<i64>,
     #[serde(rename = "po", skip_serializing_if = "Option::is_none", default)]
@@ -148,7 +157,7 @@ fn moment(millis: i64) -> Option<Timestamp> {
 /// The row of a notification.
 pub fn to_item(notification: &Notification) -> Result<Item> {
     let content = notification.content.clone();
-    let key = Key::Notification(notification.recipient.clone(), notification.id);
+    let key = Key::of(&notification.recipient, notification.id);
     let outcome = &notification.outcome;
     let row = Row {
         pk: key.pk(),
@@ -171,13 +180,21 @@ pub fn to_item(notification: &Notification) -> Result<Item> {
         occurred_at: content.occurred_at.map(Timestamp::as_millisecond),
         origin_device: content.origin_device,
         read_at: notification.read_at.map(Timestamp::as_millisecond),
+        unread_at: notification.unread_at.map(Timestamp::as_millisecond),
+        seen_at: notification.seen_at.map(Timestamp::as_millisecond),
         archived_at: notification.archived_at.map(Timestamp::as_millisecond),
+        dedupe_key: notification.dedupe_key.clone(),
         outcome: (*outcome != Outcome::default()).then(|| outcome.clone()),
     };
     serde_dynamo::to_item(row).map_err(|source| Error::Internal {
         what: "a notification could not be written as a row",
         source: source.into(),
     })
+}
+
+/// Whether the row is what remains of a notification that was taken back.
+pub fn is_tombstone(item: &Item) -> bool {
+    item.contains_key(TOMBSTONE)
 }
 
 /// The notification of a row; an error for what is not one, or is of a newer version.
@@ -191,7 +208,7 @@ pub fn from_item(item: Item) -> Result<Notification> {
         let text = format!("it has version {}, known is {VERSION}", row.v);
         return Err(unreadable(text.into()));
     }
-    let Some((recipient, id)) = Key::notification(&row.pk, &row.sk) else {
+    let Some((recipient, id)) = Key::recipient(&row.pk, &row.sk) else {
         return Err(unreadable("its key is another's".into()));
     };
     Ok(Notification {
@@ -216,7 +233,10 @@ pub fn from_item(item: Item) -> Result<Notification> {
         },
         expires_at: row.expires_at,
         read_at: row.read_at.and_then(moment),
+        unread_at: row.unread_at.and_then(moment),
+        seen_at: row.seen_at.and_then(moment),
         archived_at: row.archived_at.and_then(moment),
+        dedupe_key: row.dedupe_key,
         outcome: row.outcome.unwrap_or_default(),
     })
 }

@@ -6,28 +6,54 @@
 
 use std::collections::BTreeMap;
 
-use serde::{Deserialize, Serialize};
+use jiff::Timestamp;
+use serde::{Deserialize, Deserializer};
+use serde_json::Value;
 
 use aws_sdk_dynamodb::error::BuildError;
 use aws_sdk_dynamodb::types::builders::TransactWriteItemBuilder;
-use aws_sdk_dynamodb::types::{AttributeValue, Delete, Put, TransactWriteItem, Update};
+use aws_sdk_dynamodb::types::{AttributeValue, Put, TransactWriteItem, Update};
 
 use super::keys::Key;
-use super::{Store, decode, encode, failure, item_key, n, s};
+use super::{Store, decode, encode, failure, item_key, n, s, transaction_failure};
 use crate::device::{Device, endpoint_id};
 use crate::error::{Error, Result};
 use crate::id::{DeviceId, UserId};
 
+/// For this long, in milliseconds, an endpoint that is being removed is not registered again: SNS
+/// would give a new registration the same one, and the removal would take it away.
+const LEAVING: i64 = 10_000;
+
 /// What is kept of a user.
-#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Deserialize)]
 pub struct User {
     /// The devices; `None` if there never was one.
-    #[serde(rename = "dev", default)]
-    devices: Option<BTreeMap<DeviceId, Device>>,
+    #[serde(rename = "dev", default, deserialize_with = "devices")]
+    devices: Option<Devices>,
+}
+
+/// Devices by id, with the number of those that this version cannot read.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+struct Devices {
+    known: BTreeMap<DeviceId, Device>,
+    unknown: usize,
+}
+
+/// One device of a newer version does not hide the others.
+fn devices<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Devices>, D::Error> {
+    let found = BTreeMap::<DeviceId, Value>::deserialize(deserializer)?;
+    let mut devices = Devices::default();
+    for (id, device) in found {
+        match serde_json::from_value(device) {
+            Ok(device) => drop(devices.known.insert(id, device)),
+            Err(_) => devices.unknown += 1,
+        }
+    }
+    Ok(Some(devices))
 }
 
 /// The one user and device that hold an SNS endpoint.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 pub struct Owner {
     /// Whose device.
     #[serde(rename = "u")]
@@ -35,9 +61,35 @@ pub struct Owner {
     /// Which device.
     #[serde(rename = "d")]
     pub device: DeviceId,
-    /// Grows with every registration.
+    /// Grows with every registration and removal.
     #[serde(rename = "ver")]
     pub version: u64,
+    /// When its removal began, in milliseconds since 1970.
+    #[serde(rename = "lv", default)]
+    leaving: Option<i64>,
+}
+
+impl Owner {
+    /// Whether this is who holds the endpoint.
+    pub fn is(&self, user: &UserId, device: &DeviceId) -> bool {
+        self.leaving.is_none() && self.user == *user && self.device == *device
+    }
+
+    /// Whether the endpoint is being removed just now.
+    pub fn is_leaving(&self, now: Timestamp) -> bool {
+        self.leaving
+            .is_some_and(|since| now.as_millisecond() - since < LEAVING)
+    }
+}
+
+/// An endpoint that its device gives up.
+pub struct Given {
+    /// The device, if it goes too.
+    pub device: Option<DeviceId>,
+    /// Its endpoint's ARN.
+    pub endpoint: String,
+    /// The endpoint's owner as read.
+    pub owner: Option<Owner>,
 }
 
 /// A device about to be registered, with all that was read before.
@@ -54,19 +106,23 @@ pub struct Registration<'r> {
     pub owner: Option<&'r Owner>,
     /// Whether the owner is another user who still lists the endpoint.
     pub leaves_other: bool,
-    /// Other devices of the same user that go.
-    pub dropped: Vec<DeviceId>,
+    /// The user's endpoints that go.
+    pub given: Vec<Given>,
+    /// Devices of the user that held the same endpoint, and go.
+    pub merged: Vec<DeviceId>,
+    /// When.
+    pub now: Timestamp,
 }
 
 impl User {
     /// The devices by id.
     pub fn devices(&self) -> impl Iterator<Item = (&DeviceId, &Device)> {
-        self.devices.iter().flatten()
+        self.devices.iter().flat_map(|devices| &devices.known)
     }
 
     /// One device.
     pub fn device(&self, id: &DeviceId) -> Option<&Device> {
-        self.devices.as_ref()?.get(id)
+        self.devices.as_ref()?.known.get(id)
     }
 }
 
@@ -99,44 +155,60 @@ impl Store {
             let endpoint = &registration.device.endpoint;
             writes.push(self.device_removal(&owner.user, &owner.device, endpoint)?);
         }
-        let replaced = registration.seen.device(registration.id).into_iter();
-        let dropped = registration.dropped.iter();
-        let gone = replaced.chain(dropped.filter_map(|id| registration.seen.device(id)));
-        for device in gone.filter(|device| device.endpoint != registration.device.endpoint) {
-            let key = Key::Owner(device.endpoint_id().to_owned());
-            writes.push(self.owner_removal(&key, registration.user)?);
+        for given in &registration.given {
+            let owner = given.owner.as_ref();
+            let ours = owner.filter(|owner| owner.user == *registration.user);
+            if let Some(owner) = ours {
+                writes.push(self.owner_leaving(&given.endpoint, owner, registration.now)?);
+            }
         }
         self.transact(writes).await
     }
 
-    /// Removes a device, and its endpoint's owner if that is this device. A conflict if either
-    /// changed since it was read.
+    /// Removes a device, and if it holds its endpoint, says that the endpoint is leaving: whoever
+    /// removes it from SNS then forgets the owner. A conflict if either changed since it was read.
     pub async fn remove_device(
         &self,
         user: &UserId,
         id: &DeviceId,
         endpoint: &str,
         owner: Option<&Owner>,
+        now: Timestamp,
     ) -> Result<()> {
         let mut writes = vec![self.device_removal(user, id, endpoint)?];
-        if let Some(owner) = owner.filter(|owner| owner.user == *user && owner.device == *id) {
-            let key = Key::Owner(endpoint_id(endpoint).to_owned());
-            let delete = Delete::builder()
-                .table_name(&self.table)
-                .set_key(Some(item_key(&key)))
-                .condition_expression("ver = :version")
-                .expression_attribute_values(":version", n(owner.version))
-                .build();
-            writes.push(write(delete, TransactWriteItemBuilder::delete)?);
+        if let Some(owner) = owner.filter(|owner| owner.is(user, id)) {
+            writes.push(self.owner_leaving(endpoint, owner, now)?);
         }
         self.transact(writes).await
+    }
+
+    /// Forgets who held an endpoint that is gone, `owner` being what was read before it was leaving.
+    pub async fn forget_owner(&self, endpoint: &str, owner: Option<&Owner>) -> Result<()> {
+        let Some(owner) = owner else {
+            return Ok(());
+        };
+        let delete = self.client.delete_item().table_name(&self.table);
+        let delete = delete
+            .set_key(Some(item_key(&Key::Owner(
+                endpoint_id(endpoint).to_owned(),
+            ))))
+            .condition_expression("ver = :version")
+            .expression_attribute_values(":version", n(owner.version + 1));
+        match delete
+            .send()
+            .await
+            .map_err(|error| failure("the endpoint's owner", error))
+        {
+            Ok(_) | Err(Error::Conflict(_)) => Ok(()),
+            Err(other) => Err(other),
+        }
     }
 
     async fn transact(&self, writes: Vec<TransactWriteItem>) -> Result<()> {
         let transaction = self.client.transact_write_items();
         let sent = transaction.set_transact_items(Some(writes)).send().await;
         sent.map(drop)
-            .map_err(|error| failure("the device's row", error))
+            .map_err(|error| transaction_failure("the device's row", error))
     }
 
     fn user_update(&self, registration: &Registration) -> Result<TransactWriteItem> {
@@ -156,15 +228,27 @@ impl Store {
         let mut update = update
             .expression_attribute_names("#id", id)
             .expression_attribute_values(":device", device);
-        let mut conditions = vec![match registration.seen.device(registration.id) {
-            None => "attribute_exists(dev) AND attribute_not_exists(dev.#id)".to_owned(),
+        let count = registration
+            .seen
+            .devices
+            .as_ref()
+            .map_or(0, |devices| devices.known.len() + devices.unknown);
+        // The number too, or devices that register at the same time would pass the limit.
+        update = update.expression_attribute_values(":count", n(count));
+        let mut conditions = vec!["size(dev) = :count".to_owned()];
+        conditions.push(match registration.seen.device(registration.id) {
+            None => "attribute_not_exists(dev.#id)".to_owned(),
             Some(seen) => {
                 update = update.expression_attribute_values(":seen", s(&seen.endpoint));
                 "dev.#id.e = :seen".to_owned()
             }
-        }];
+        });
         let mut removals = Vec::new();
-        for (index, dropped) in registration.dropped.iter().enumerate() {
+        let given = registration
+            .given
+            .iter()
+            .filter_map(|given| given.device.as_ref());
+        for (index, dropped) in given.chain(&registration.merged).enumerate() {
             let Some(seen) = registration.seen.device(dropped) else {
                 continue;
             };
@@ -218,15 +302,23 @@ impl Store {
         write(update.build(), TransactWriteItemBuilder::update)
     }
 
-    /// The owner row of an endpoint that the user gives up. If it names another user by now, that
-    /// user took the endpoint over, and the whole transaction must be thought again.
-    fn owner_removal(&self, key: &Key, user: &UserId) -> Result<TransactWriteItem> {
-        let delete = Delete::builder()
+    fn owner_leaving(
+        &self,
+        endpoint: &str,
+        owner: &Owner,
+        now: Timestamp,
+    ) -> Result<TransactWriteItem> {
+        let update = Update::builder()
             .table_name(&self.table)
-            .set_key(Some(item_key(key)))
-            .condition_expression("attribute_not_exists(pk) OR u = :user")
-            .expression_attribute_values(":user", s(user.as_str()));
-        write(delete.build(), TransactWriteItemBuilder::delete)
+            .set_key(Some(item_key(&Key::Owner(
+                endpoint_id(endpoint).to_owned(),
+            ))))
+            .update_expression("SET lv = :now, ver = :next")
+            .condition_expression("ver = :version")
+            .expression_attribute_values(":now", n(now.as_millisecond()))
+            .expression_attribute_values(":next", n(owner.version + 1))
+            .expression_attribute_values(":version", n(owner.version));
+        write(update.build(), TransactWriteItemBuilder::update)
     }
 }
 

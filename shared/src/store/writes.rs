@@ -1,6 +1,6 @@
 //! Notifications going in.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::time::Duration;
 
 use aws_sdk_dynamodb::types::{PutRequest, WriteRequest};
@@ -10,8 +10,8 @@ use super::keys::Key;
 use super::{Store, failure, row};
 use crate::clock::Clock;
 use crate::error::{Error, Result};
-use crate::id::{NotificationId, UserId};
-use crate::notification::Notification;
+use crate::id::NotificationId;
+use crate::notification::{Notification, Recipient};
 
 /// Rows in one `BatchWriteItem`: DynamoDB's limit.
 const BATCH: usize = 25;
@@ -19,9 +19,32 @@ const BATCH: usize = 25;
 const BATCHES_IN_FLIGHT: usize = 8;
 /// Single rows on their way at the same time.
 pub const PUTS_IN_FLIGHT: usize = 32;
-/// A put is begun while its id is at most this old. With the two attempts a put may take
-///, it ends before the id is 5 s old, which is where watermarks begin.
-pub const FRESH: Duration = Duration::from_millis(2_500);
+/// A put is begun while its id is at most this old. With the time it may take (the
+/// client ends it within 1.5 s) it is over before the id is 4 s old, and a request is answered
+/// within 3 s when the table does not answer.
+pub const FRESH: Duration = Duration::from_millis(1_400);
+/// A batch is begun while its ids are at most this old: what it leaves open must still be fresh.
+const FRESH_FOR_BATCH: Duration = Duration::from_millis(600);
+
+/// What a row is that exists.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Found {
+    /// A notification.
+    Live,
+    /// What remains of one that was taken back.
+    Retracted,
+}
+
+/// What became of a row of a batch.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Written {
+    /// It is stored.
+    Stored,
+    /// It is not stored.
+    Not,
+    /// The table's answer was lost.
+    Perhaps,
+}
 
 /// What a conditional put found.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -48,39 +71,22 @@ impl Store {
         }
     }
 
-    /// Stores notifications whose ids were drawn for this call, 25 to a request. What a batch
-    /// leaves open is finished row by row: its id is ours alone, so a row that is there is ours.
-    pub async fn put_drawn(&self, notifications: &[Notification], clock: Clock) -> Result<()> {
-        let mut open = Vec::new();
-        if let [one] = notifications {
-            open.push(one);
-        } else {
-            let batches = stream::iter(notifications.chunks(BATCH))
-                .map(|batch| self.put_batch(batch))
-                .buffer_unordered(BATCHES_IN_FLIGHT);
-            for left in batches.try_collect::<Vec<_>>().await? {
-                open.extend(left);
-            }
-        }
-        let puts = stream::iter(open)
-            .map(|notification| self.put_fresh(notification, clock))
-            .buffer_unordered(PUTS_IN_FLIGHT);
-        puts.try_for_each(async |_| Ok(())).await
+    /// Stores notifications whose ids were drawn for this call, 25 to a request, and says of each
+    /// what became of it.
+    pub async fn put_batches(&self, rows: &[Notification], clock: Clock) -> Result<Vec<Written>> {
+        let batches = stream::iter(rows.chunks(BATCH))
+            .map(|batch| self.put_batch(batch, clock))
+            .buffered(BATCHES_IN_FLIGHT);
+        let written: Vec<Vec<Written>> = batches.try_collect().await?;
+        Ok(written.concat())
     }
 
-    async fn put_fresh(&self, notification: &Notification, clock: Clock) -> Result<Put> {
-        if clock.since(notification.id.at()) > FRESH {
-            return Err(Error::Unavailable {
-                what: "the table",
-                source: "it did not take the row in time".into(),
-            });
+    /// One `BatchWriteItem`, sent once: its puts have no condition, so they are not repeated.
+    async fn put_batch(&self, batch: &[Notification], clock: Clock) -> Result<Vec<Written>> {
+        let late = |first: &Notification| clock.since(first.id.at()) > FRESH_FOR_BATCH;
+        if batch.first().is_some_and(late) {
+            return Ok(vec![Written::Not; batch.len()]);
         }
-        self.put(notification).await
-    }
-
-    /// One `BatchWriteItem`, sent once: its condition-free puts must not be repeated blindly.
-    /// Returns what it is not known to have stored.
-    async fn put_batch<'n>(&self, batch: &'n [Notification]) -> Result<Vec<&'n Notification>> {
         let mut requests = Vec::with_capacity(batch.len());
         for notification in batch {
             let put = PutRequest::builder()
@@ -95,35 +101,41 @@ impl Store {
             Err(error) => {
                 let error = failure("the table", error);
                 tracing::info!(error = %error.chain(), "a batch is finished row by row");
-                return Ok(batch.iter().collect());
+                return Ok(vec![Written::Perhaps; batch.len()]);
             }
         };
         let left = answer.unprocessed_items.unwrap_or_default();
-        let left: Vec<_> = left
+        let left: HashSet<String> = left
             .into_values()
             .flatten()
             .filter_map(|request| request.put_request)
-            .filter_map(|put| put.item.get("sk").cloned())
+            .filter_map(|put| put.item.get("sk")?.as_s().ok().cloned())
             .collect();
-        let is_left = |n: &&Notification| {
-            let key = Key::Notification(n.recipient.clone(), n.id);
-            left.contains(&super::s(key.sk()))
-        };
-        Ok(batch.iter().filter(is_left).collect())
+        let written =
+            batch
+                .iter()
+                .map(|n| match left.contains(&Key::of(&n.recipient, n.id).sk()) {
+                    true => Written::Not,
+                    false => Written::Stored,
+                });
+        Ok(written.collect())
     }
 
-    /// Those of these rows that exist; read consistently.
+    /// Those of these rows that exist, and whether they were taken back; read consistently.
     pub async fn existing(
         &self,
-        rows: Vec<(UserId, NotificationId)>,
-    ) -> Result<HashSet<(UserId, NotificationId)>> {
-        let keys = rows
-            .into_iter()
-            .map(|(user, id)| Key::Notification(user, id));
-        let found = self.get_all(keys.collect(), Some("pk, sk")).await?;
-        let named = |item: super::row::Item| {
+        rows: &[(Recipient, NotificationId)],
+    ) -> Result<HashMap<(Recipient, NotificationId), Found>> {
+        let keys = rows.iter().map(|(recipient, id)| Key::of(recipient, *id));
+        let found = self.get_all(keys.collect(), Some("pk, sk, z")).await?;
+        let named = |item: row::Item| {
             let text = |name| item.get(name).and_then(|value| value.as_s().ok());
-            Key::notification(text("pk")?, text("sk")?)
+            let found = if row::is_tombstone(&item) {
+                Found::Retracted
+            } else {
+                Found::Live
+            };
+            Some((Key::recipient(text("pk")?, text("sk")?)?, found))
         };
         Ok(found.into_iter().filter_map(named).collect())
     }

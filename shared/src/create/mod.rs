@@ -1,0 +1,144 @@
+//! Accepting notifications: from checked drafts to durable rows.
+
+mod work;
+
+use crate::clock::Clock;
+use crate::error::{Error, Result};
+use crate::id::{NotificationId, derived_tail};
+use crate::notification::{Draft, Notification, Recipient};
+use crate::outcome::Outcome;
+use crate::store::keys::Key;
+use crate::store::{Claim, Store};
+use work::{Moments, Slot, Work};
+
+/// The key of a request that may be repeated.
+pub struct RequestKey {
+    /// The guard's key in the table.
+    pub guard: Key,
+    /// The key with its producer, from which ids are derived.
+    pub seed: String,
+    /// A hash of the body.
+    pub body_hash: String,
+    /// Tells this request from a twin that comes at the same time.
+    pub nonce: String,
+}
+
+/// What became of a notification for one recipient.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Status {
+    /// Its row was stored, by this request or by the one it repeats.
+    Created,
+    /// The recipient has a live one with the same dedupe key.
+    Duplicate,
+    /// It was stored by the request that this one repeats, and taken back since.
+    Retracted,
+}
+
+/// A notification's id, and what became of it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Receipt {
+    /// The id; of the one that was there, for a duplicate.
+    pub id: NotificationId,
+    /// What became of it.
+    pub status: Status,
+}
+
+/// What was accepted.
+pub struct Accepted {
+    /// One list for each draft, one receipt for each recipient, in their order.
+    pub receipts: Vec<Vec<Receipt>>,
+    /// Whether an earlier request with the same key had been accepted.
+    pub replayed: bool,
+}
+
+/// Stores drafts under ids drawn at random. A repeat of the request would store them again, unless
+/// they have dedupe keys.
+pub async fn create_drawn(
+    store: &Store,
+    clock: Clock,
+    drafts: &[Draft],
+    retention: u32,
+) -> Result<Accepted> {
+    let at = clock.now();
+    let slots = slots(drafts, |_, _| NotificationId::draw(at).tail());
+    let mut work = Work {
+        store,
+        clock,
+        retention,
+        slots,
+        moments: Moments::Drawn(vec![at]),
+    };
+    work.complete(true).await?;
+    Ok(work.accepted(drafts, false))
+}
+
+/// Stores drafts under ids derived from the request's key, which makes every repeat within 24 h
+/// meet its own rows. A repeat completes what is missing.
+pub async fn create_keyed(
+    store: &Store,
+    clock: Clock,
+    drafts: &[Draft],
+    retention: u32,
+    key: &RequestKey,
+) -> Result<Accepted> {
+    let claim = store.claim(&key.guard, clock.now(), &key.body_hash, &key.nonce);
+    let (guard, replayed) = match claim.await? {
+        Claim::New(guard) => (guard, false),
+        Claim::Known(guard) if guard.body_hash == key.body_hash => (guard, true),
+        Claim::Known(_) => return Err(Error::KeyReused),
+    };
+    let slots = slots(drafts, |position, recipient| {
+        let recipient = match recipient {
+            Recipient::User(user) => user.as_str(),
+            // No user id is empty.
+            Recipient::Everyone => "",
+        };
+        derived_tail(&key.seed, position, recipient)
+    });
+    let mut work = Work {
+        store,
+        clock,
+        retention,
+        slots,
+        moments: Moments::Guarded(&key.guard, guard),
+    };
+    if replayed {
+        work.join().await?;
+    }
+    work.complete(!replayed).await?;
+    Ok(work.accepted(drafts, replayed))
+}
+
+fn slots(drafts: &[Draft], tail: impl Fn(usize, &Recipient) -> [u8; 10]) -> Vec<Slot<'_>> {
+    let mut slots = Vec::new();
+    for (position, draft) in drafts.iter().enumerate() {
+        slots.extend(draft.recipients.iter().map(|recipient| Slot {
+            draft,
+            recipient,
+            tail: tail(position, recipient),
+            tried: false,
+            receipt: None,
+        }));
+    }
+    slots
+}
+
+fn row(slot: &Slot, id: NotificationId, retention: u32) -> Notification {
+    Notification {
+        recipient: slot.recipient.clone(),
+        id,
+        content: slot.draft.content.clone(),
+        expires_at: expiry(slot.draft, id, retention),
+        read_at: None,
+        unread_at: None,
+        seen_at: None,
+        archived_at: None,
+        dedupe_key: slot.draft.dedupe_key.clone(),
+        outcome: Outcome::default(),
+    }
+}
+
+/// When a notification with this id expires, in epoch seconds.
+fn expiry(draft: &Draft, id: NotificationId, retention: u32) -> i64 {
+    id.at().as_second() + i64::from(draft.expires_in.unwrap_or(retention))
+}

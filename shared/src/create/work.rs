@@ -1,0 +1,339 @@
+//! A request on its way: each slot is one recipient of one draft, open until it has its receipt.
+//!
+//! Rows are put under a moment that they share, and only while it is fresh. What is still open when
+//! it is not goes under a new moment, and a keyed request takes a new one only when nobody can be
+//! writing under the old one any more.
+
+use std::time::Duration;
+
+use futures_util::stream::{self, StreamExt};
+use jiff::Timestamp;
+
+use super::{Accepted, Receipt, Status, expiry, row};
+use crate::clock::Clock;
+use crate::error::{Error, Result};
+use crate::id::{NotificationId, UserId, millis};
+use crate::notification::{Draft, Notification, Recipient};
+use crate::store::keys::Key;
+use crate::store::{FRESH, Found, Guard, Holder, PUTS_IN_FLIGHT, Store, Written};
+
+/// From this age on nobody puts a row under a moment any more: who began while it was fresh has
+/// ended, with a second to spare.
+const SETTLED: Duration = Duration::from_secs(4);
+/// A request is not worked on beyond this before the caller is told to try again.
+const PATIENCE: Duration = Duration::from_secs(7);
+/// How often a row is looked for that somebody else is about to put.
+const GLANCE: Duration = Duration::from_millis(50);
+
+/// The moments under which rows of a request were accepted, oldest first.
+pub enum Moments<'w> {
+    /// Known to this request alone.
+    Drawn(Vec<Timestamp>),
+    /// Kept in a guard, for repeats.
+    Guarded(&'w Key, Guard),
+}
+
+impl Moments<'_> {
+    fn all(&self) -> Vec<Timestamp> {
+        match self {
+            Moments::Drawn(moments) => moments.clone(),
+            Moments::Guarded(_, guard) => guard.accepted(),
+        }
+    }
+
+    fn push(&mut self, now: Timestamp) -> Result<()> {
+        match self {
+            Moments::Drawn(moments) => moments.push(now),
+            // A guard is extended in the table.
+            Moments::Guarded(..) => return Err(late()),
+        }
+        Ok(())
+    }
+}
+
+pub struct Slot<'d> {
+    pub draft: &'d Draft,
+    pub recipient: &'d Recipient,
+    pub tail: [u8; 10],
+    /// Whether a batch with it was sent whose answer was lost.
+    pub tried: bool,
+    pub receipt: Option<Receipt>,
+}
+
+impl Slot<'_> {
+    /// The recipient and the key, if the draft has a dedupe key.
+    fn dedupe(&self) -> Option<(&UserId, &str)> {
+        match (self.recipient, &self.draft.dedupe_key) {
+            (Recipient::User(user), Some(key)) => Some((user, key)),
+            _ => None,
+        }
+    }
+
+    fn end(&mut self, id: NotificationId, status: Status) {
+        self.receipt = Some(Receipt { id, status });
+    }
+}
+
+pub struct Work<'w> {
+    pub store: &'w Store,
+    pub clock: Clock,
+    pub retention: u32,
+    pub slots: Vec<Slot<'w>>,
+    pub moments: Moments<'w>,
+}
+
+impl Work<'_> {
+    /// Puts what has no dedupe key and was not tried yet, 25 rows to a call. One row is put alone:
+    /// that costs the same, and can be repeated.
+    async fn put_batches(&mut self, at: Timestamp) -> Result<()> {
+        let untried =
+            |slot: &&mut Slot| slot.receipt.is_none() && !slot.tried && slot.dedupe().is_none();
+        let mut untried: Vec<&mut Slot> = self.slots.iter_mut().filter(untried).collect();
+        if let [one] = &mut untried[..] {
+            one.tried = true;
+            return Ok(());
+        }
+        let id = |slot: &Slot| NotificationId::new(at, slot.tail);
+        let rows: Vec<Notification> = untried
+            .iter()
+            .map(|slot| row(slot, id(slot), self.retention))
+            .collect();
+        let written = self.store.put_batches(&rows, self.clock).await?;
+        for (slot, written) in untried.into_iter().zip(written) {
+            match written {
+                Written::Stored => slot.end(id(slot), Status::Created),
+                Written::Perhaps => slot.tried = true,
+                Written::Not => {}
+            }
+        }
+        Ok(())
+    }
+
+    /// Works until every slot has its receipt. `alone` says that this request wrote the guard.
+    pub async fn complete(&mut self, mut alone: bool) -> Result<()> {
+        let count = self.slots.len();
+        while self.is_open() {
+            let worked = self.step(&mut alone).await;
+            worked.map_err(|error| partial(error, count))?;
+        }
+        Ok(())
+    }
+
+    async fn step(&mut self, alone: &mut bool) -> Result<()> {
+        let Some(at) = self.moments.all().last().copied() else {
+            return Err(late());
+        };
+        let age = self.clock.since(at);
+        let drawn = matches!(self.moments, Moments::Drawn(_));
+        if age <= FRESH {
+            if drawn {
+                self.put_batches(at).await?;
+            }
+            self.put_open(at, drawn).await?;
+            if !drawn || !self.is_open() {
+                return Ok(());
+            }
+        }
+        let tried = self
+            .slots
+            .iter()
+            .any(|slot| slot.receipt.is_none() && slot.tried);
+        let alone_here = if drawn { !tried } else { *alone };
+        let wait = SETTLED.saturating_sub(self.clock.since(at));
+        let wait = if alone_here { Duration::ZERO } else { wait };
+        if self.clock.elapsed() + wait > PATIENCE {
+            return Err(late());
+        }
+        let Moments::Guarded(key, guard) = &mut self.moments else {
+            tokio::time::sleep(wait).await;
+            if tried {
+                self.look_up().await?;
+            }
+            self.slots.iter_mut().for_each(|slot| slot.tried = false);
+            return self.moments.push(self.clock.now());
+        };
+        if *alone {
+            // All of our own puts have been waited for, so if nobody joined, nobody is writing.
+            let now = self.clock.now();
+            *guard = self.store.extend(key, guard, now, true).await?;
+            let newest = guard.accepted().last().map(|at| millis(*at));
+            *alone = newest == Some(millis(now));
+            return Ok(());
+        }
+        tokio::time::sleep(wait).await;
+        self.look_up().await?;
+        if self.is_open()
+            && let Moments::Guarded(key, guard) = &mut self.moments
+        {
+            *guard = self
+                .store
+                .extend(key, guard, self.clock.now(), false)
+                .await?;
+        }
+        Ok(())
+    }
+
+    fn is_open(&self) -> bool {
+        self.slots.iter().any(|slot| slot.receipt.is_none())
+    }
+
+    /// Takes part in a request that somebody else has begun: finds what is stored, and says so in
+    /// the guard before anything is put under its moment.
+    pub async fn join(&mut self) -> Result<()> {
+        loop {
+            self.look_up().await?;
+            let open = self.is_open();
+            let Moments::Guarded(key, guard) = &mut self.moments else {
+                return Ok(());
+            };
+            if !open {
+                return Ok(());
+            }
+            let joined = self.store.join(key, guard).await?;
+            let is_same = joined.accepted() == guard.accepted();
+            *guard = joined;
+            if is_same {
+                return Ok(());
+            }
+        }
+    }
+
+    /// Finds the rows that earlier requests with this key stored, and the live rows that hold a
+    /// dedupe key. What has expired since is not stored again.
+    async fn look_up(&mut self) -> Result<()> {
+        let moments = self.moments.all();
+        let (now, retention) = (self.clock.now().as_second(), self.retention);
+        let open: Vec<&mut Slot> = self
+            .slots
+            .iter_mut()
+            .filter(|s| s.receipt.is_none())
+            .collect();
+        let keys: Vec<_> = open.iter().filter_map(|slot| slot.dedupe()).collect();
+        let holders = self.store.holders(&keys).await?;
+        let mut rows = Vec::new();
+        for slot in &open {
+            let own = moments.iter().map(|at| NotificationId::new(*at, slot.tail));
+            let holder = slot
+                .dedupe()
+                .and_then(|named| holders.get(&named.into()).copied());
+            rows.extend(own.chain(holder).map(|id| (slot.recipient.clone(), id)));
+        }
+        let found = self.store.existing(&rows).await?;
+        for slot in open {
+            let own: Vec<_> = moments
+                .iter()
+                .map(|at| NotificationId::new(*at, slot.tail))
+                .collect();
+            let of = |id: NotificationId| found.get(&(slot.recipient.clone(), id)).copied();
+            let stored = own.iter().find_map(|id| Some((*id, of(*id)?)));
+            let holder = slot
+                .dedupe()
+                .and_then(|named| holders.get(&named.into()).copied());
+            let gone = own
+                .first()
+                .copied()
+                .filter(|id| expiry(slot.draft, *id, retention) <= now);
+            match (
+                stored,
+                holder.filter(|id| of(*id) == Some(Found::Live)),
+                gone,
+            ) {
+                (Some((id, Found::Live)), ..) | (None, None, Some(id)) => {
+                    slot.end(id, Status::Created);
+                }
+                (Some((id, Found::Retracted)), ..) => slot.end(id, Status::Retracted),
+                (None, Some(id), _) => slot.end(id, Status::Duplicate),
+                (None, None, None) => {}
+            }
+        }
+        Ok(())
+    }
+
+    /// Puts what is open under ids of the moment `at`, row by row, as long as that is fresh; of drawn
+    /// ones, what batches are not for or have not settled.
+    async fn put_open(&mut self, at: Timestamp, drawn: bool) -> Result<()> {
+        let (store, clock, retention) = (self.store, self.clock, self.retention);
+        let open = self.slots.iter_mut().filter(|slot| {
+            slot.receipt.is_none() && (!drawn || slot.tried || slot.dedupe().is_some())
+        });
+        let mut puts = stream::iter(open)
+            .map(|slot| put(store, clock, slot, at, retention))
+            .buffer_unordered(PUTS_IN_FLIGHT);
+        let mut outcome = Ok(());
+        // Every put is waited for: one that is dropped on its way may still be stored later.
+        while let Some(put) = puts.next().await {
+            outcome = outcome.and(put);
+        }
+        outcome
+    }
+
+    pub fn accepted(self, drafts: &[Draft], replayed: bool) -> Accepted {
+        let mut receipts = self.slots.into_iter().filter_map(|slot| slot.receipt);
+        let of_draft = |draft: &Draft| receipts.by_ref().take(draft.recipients.len()).collect();
+        Accepted {
+            receipts: drafts.iter().map(of_draft).collect(),
+            replayed,
+        }
+    }
+}
+
+/// Puts one row while its moment is fresh; leaves the slot open if it no longer is.
+async fn put(
+    store: &Store,
+    clock: Clock,
+    slot: &mut Slot<'_>,
+    at: Timestamp,
+    retention: u32,
+) -> Result<()> {
+    let id = NotificationId::new(at, slot.tail);
+    while clock.since(at) <= FRESH {
+        let row = row(slot, id, retention);
+        let Some((user, key)) = slot.dedupe() else {
+            store.put(&row).await?;
+            slot.end(id, Status::Created);
+            return Ok(());
+        };
+        let holder = store
+            .hold(user, key, id, row.expires_at, clock.now())
+            .await?;
+        let other = match holder {
+            Holder::Ours => {
+                store.put(&row).await?;
+                slot.end(id, Status::Created);
+                return Ok(());
+            }
+            Holder::Other(other) => other,
+        };
+        let rows = [(slot.recipient.clone(), other)];
+        match store.existing(&rows).await?.values().next() {
+            Some(Found::Live) => {
+                slot.end(other, Status::Duplicate);
+                return Ok(());
+            }
+            // Somebody may be about to put it.
+            None if clock.since(other.at()) <= SETTLED => tokio::time::sleep(GLANCE).await,
+            // A row that never came, or that was taken back: the key is free.
+            None | Some(Found::Retracted) => store.take_over(user, key, other, id).await?,
+        }
+    }
+    Ok(())
+}
+
+/// Of several rows some may be stored, and an answer of 4xx says that nothing is.
+fn partial(error: Error, rows: usize) -> Error {
+    match error {
+        Error::Throttled { what, source } if rows > 1 => Error::Unavailable { what, source },
+        Error::Conflict(text) => Error::Unavailable {
+            what: "the request",
+            source: text.into(),
+        },
+        other => other,
+    }
+}
+
+fn late() -> Error {
+    Error::Unavailable {
+        what: "the table",
+        source: "it did not take every row in time".into(),
+    }
+}

@@ -1,0 +1,207 @@
+//! Dedupe guards: which notification of a user holds a producer's natural key. And taking back.
+
+use std::collections::HashMap;
+
+use jiff::Timestamp;
+
+use aws_sdk_dynamodb::operation::put_item::PutItemError;
+use aws_sdk_dynamodb::types::{
+    Delete, Put, ReturnValuesOnConditionCheckFailure, TransactWriteItem,
+};
+
+use super::keys::Key;
+use super::row::{self, Item};
+use super::{Store, failure, item_key, n, s, transaction_failure};
+use crate::clock::pause;
+use crate::error::{Error, Result};
+use crate::id::{NotificationId, UserId};
+use crate::notification::Recipient;
+
+/// How long a tombstone tells repeats that the notification was taken back, in seconds: 24 h.
+const TOMBSTONE_LIFE: i64 = 86_400;
+/// How often taking back is thought again when somebody else was faster.
+const ROUNDS: u32 = 5;
+
+/// Who holds a dedupe key.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Holder {
+    /// The id that was offered.
+    Ours,
+    /// Another notification.
+    Other(NotificationId),
+}
+
+/// A user and a dedupe key.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct Named(UserId, String);
+
+impl From<(&UserId, &str)> for Named {
+    fn from((user, key): (&UserId, &str)) -> Named {
+        Named(user.clone(), key.to_owned())
+    }
+}
+
+fn id_in(item: &Item) -> Option<NotificationId> {
+    NotificationId::parse(item.get("id")?.as_s().ok()?)
+}
+
+impl Store {
+    /// Claims a dedupe key for a notification, unless another one holds it. A guard goes when its
+    /// notification expires; the table drops it later, so its end is checked here.
+    pub async fn hold(
+        &self,
+        user: &UserId,
+        key: &str,
+        id: NotificationId,
+        expires_at: i64,
+        now: Timestamp,
+    ) -> Result<Holder> {
+        let guard = Key::Dedupe(user.clone(), key.to_owned());
+        let put = self.client.put_item().table_name(&self.table);
+        let put = put
+            .set_item(Some(item_key(&guard)))
+            .item("id", s(id.to_string()))
+            .item("expires_at", n(expires_at))
+            .condition_expression("attribute_not_exists(pk) OR expires_at <= :now")
+            .expression_attribute_values(":now", n(now.as_second()))
+            .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld);
+        let Err(error) = put.send().await else {
+            return Ok(Holder::Ours);
+        };
+        let found = match error.as_service_error() {
+            Some(PutItemError::ConditionalCheckFailedException(failed)) => {
+                failed.item.as_ref().and_then(id_in)
+            }
+            _ => None,
+        };
+        match found {
+            // Our own lost reply, or an earlier attempt.
+            Some(found) if found == id => Ok(Holder::Ours),
+            Some(other) => Ok(Holder::Other(other)),
+            None => Err(failure("the dedupe key", error)),
+        }
+    }
+
+    /// Gives a key whose notification is not there to another one, unless somebody else did.
+    pub async fn take_over(
+        &self,
+        user: &UserId,
+        key: &str,
+        from: NotificationId,
+        to: NotificationId,
+    ) -> Result<()> {
+        let guard = Key::Dedupe(user.clone(), key.to_owned());
+        let update = self.client.update_item().table_name(&self.table);
+        let update = update
+            .set_key(Some(item_key(&guard)))
+            .update_expression("SET #id = :to")
+            .condition_expression("#id = :from")
+            .expression_attribute_names("#id", "id")
+            .expression_attribute_values(":from", s(from.to_string()))
+            .expression_attribute_values(":to", s(to.to_string()));
+        match update
+            .send()
+            .await
+            .map_err(|error| failure("the dedupe key", error))
+        {
+            Ok(_) | Err(Error::Conflict(_)) => Ok(()),
+            Err(other) => Err(other),
+        }
+    }
+
+    /// Which notifications hold these keys; read consistently.
+    pub async fn holders(
+        &self,
+        wanted: &[(&UserId, &str)],
+    ) -> Result<HashMap<Named, NotificationId>> {
+        let keys = wanted.iter().map(|named| {
+            let guard = Key::Dedupe(named.0.clone(), named.1.to_owned());
+            ((guard.pk(), guard.sk()), Named::from(*named))
+        });
+        let by_key: HashMap<(String, String), Named> = keys.collect();
+        let keys = wanted
+            .iter()
+            .map(|(user, key)| Key::Dedupe((*user).clone(), (*key).to_owned()));
+        let found = self.get_all(keys.collect(), None).await?;
+        let holder = |item: Item| {
+            let text = |name| Some(item.get(name)?.as_s().ok()?.clone());
+            let named = by_key.get(&(text("pk")?, text("sk")?))?;
+            Some((named.clone(), id_in(&item)?))
+        };
+        Ok(found.into_iter().filter_map(holder).collect())
+    }
+
+    /// The notification that holds a dedupe key.
+    pub async fn holder(&self, user: &UserId, key: &str) -> Result<Option<NotificationId>> {
+        let guard = Key::Dedupe(user.clone(), key.to_owned());
+        let item = self.get(&guard, "the dedupe key").await?;
+        Ok(item.as_ref().and_then(id_in))
+    }
+
+    /// Takes a notification back: its row becomes an empty tombstone, and its dedupe key is free,
+    /// in one transaction. Doing it twice is doing it once.
+    pub async fn retract(
+        &self,
+        recipient: &Recipient,
+        id: NotificationId,
+        now: Timestamp,
+    ) -> Result<()> {
+        let key = Key::of(recipient, id);
+        for round in 0..ROUNDS {
+            if round > 0 {
+                pause(round).await;
+            }
+            let item = self
+                .get(&key, "the notification")
+                .await?
+                .ok_or(Error::NotFound)?;
+            if row::is_tombstone(&item) {
+                return Ok(());
+            }
+            let notification = row::from_item(item)?;
+            if !notification.is_live(now) {
+                return Err(Error::NotFound);
+            }
+            let mut writes = vec![self.tombstone(&key, now)];
+            if let (Recipient::User(user), Some(dedupe)) = (recipient, &notification.dedupe_key)
+                && self.holder(user, dedupe).await? == Some(id)
+            {
+                let guard = Key::Dedupe(user.clone(), dedupe.clone());
+                writes.push(self.release(&guard, id));
+            }
+            let transaction = self.client.transact_write_items();
+            let sent = transaction.set_transact_items(Some(writes)).send().await;
+            match sent.map_err(|error| transaction_failure("the notification", error)) {
+                Ok(_) => return Ok(()),
+                Err(Error::Conflict(_)) => {}
+                Err(other) => return Err(other),
+            }
+        }
+        Err(Error::Conflict("the notification changes too often"))
+    }
+
+    fn tombstone(&self, key: &Key, now: Timestamp) -> TransactWriteItem {
+        let put = Put::builder()
+            .table_name(&self.table)
+            .set_item(Some(item_key(key)))
+            .item("v", n(1))
+            .item(row::TOMBSTONE, n(now.as_millisecond()))
+            .item("expires_at", n(now.as_second() + TOMBSTONE_LIFE))
+            .condition_expression("attribute_exists(t)")
+            .build()
+            .expect("a put has its table and item");
+        TransactWriteItem::builder().put(put).build()
+    }
+
+    fn release(&self, guard: &Key, id: NotificationId) -> TransactWriteItem {
+        let delete = Delete::builder()
+            .table_name(&self.table)
+            .set_key(Some(item_key(guard)))
+            .condition_expression("#id = :id")
+            .expression_attribute_names("#id", "id")
+            .expression_attribute_values(":id", s(id.to_string()))
+            .build()
+            .expect("a delete has its table and key");
+        TransactWriteItem::builder().delete(delete).build()
+    }
+}
