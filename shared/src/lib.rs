@@ -2,8 +2,9 @@
 //!
 //! The modules stand in one line; each may use what stands before it, never what stands after:
 //!
-//! `error` ← `id`, `clock`, `json`, `contract` ← `push_options`, `outcome`, `device`, `notification`,
-//! `page` ← `store` ← `create`, `sns` ← `push`, `stream` ← `http`, `aws`, `telemetry`
+//! `error` ← `id`, `clock`, `json`, `contract` ← `push_options`, `outcome`, `device`, `mutes`,
+//! `quiet_hours` ← `preferences`, `notification`, `page` ← `store` ← `create`, `sns` ← `push`,
+//! `stream` ← `http`, `aws`, `telemetry`
 
 pub mod aws;
 pub mod clock;
@@ -14,11 +15,14 @@ pub mod error;
 pub mod http;
 pub mod id;
 pub mod json;
+pub mod mutes;
 pub mod notification;
 pub mod outcome;
 pub mod page;
+pub mod preferences;
 pub mod push;
 pub mod push_options;
+pub mod quiet_hours;
 pub mod sns;
 pub mod store;
 pub mod stream;
