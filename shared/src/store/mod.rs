@@ -5,6 +5,7 @@ mod inbox;
 pub mod keys;
 mod pushes;
 mod row;
+mod settings;
 mod users;
 mod writes;
 

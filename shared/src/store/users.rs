@@ -1,4 +1,4 @@
-//! A user's row: devices, and who holds which SNS endpoint.
+//! A user's row and its devices, and who holds which SNS endpoint.
 //!
 //! SNS gives one endpoint per token, so an endpoint has one owner: a row of its own, whose version
 //! grows with every registration. Whoever removes a dead endpoint names the version it saw, and a
@@ -17,6 +17,8 @@ use super::{Store, decode, encode, failure, item_key, n, s};
 use crate::device::{Device, endpoint_id};
 use crate::error::{Error, Result};
 use crate::id::{DeviceId, UserId};
+use crate::mutes::Mutes;
+use crate::preferences::Preferences;
 
 /// What is kept of a user.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
@@ -24,6 +26,12 @@ pub struct User {
     /// The devices; `None` if there never was one.
     #[serde(rename = "dev", default)]
     devices: Option<BTreeMap<DeviceId, Device>>,
+    /// What is wanted.
+    #[serde(rename = "pre", default)]
+    pub(super) preferences: Preferences,
+    /// What is muted; `None` if there never was anything.
+    #[serde(rename = "mut", default)]
+    pub(super) mutes: Option<Mutes>,
 }
 
 /// The one user and device that hold an SNS endpoint.
