@@ -4,6 +4,7 @@ use std::collections::{HashMap, HashSet};
 use std::time::Duration;
 
 use futures_util::future::join_all;
+use jiff::Timestamp;
 use tokio::sync::{OnceCell, Semaphore};
 
 use super::payload;
@@ -168,6 +169,9 @@ impl Run<'_> {
             return Err(Outcome::ended(State::Expired, ""));
         }
         let user = self.users.get(&notification.recipient);
+        if let Some(reason) = user.and_then(|user| unwanted(user, notification, now)) {
+            return skipped(reason);
+        }
         let all: Vec<_> = user.into_iter().flat_map(User::devices).collect();
         if all.is_empty() {
             return Err(Outcome::ended(State::NoDevice, ""));
@@ -321,6 +325,16 @@ fn open(why: String, ambiguous: u32) -> Ended {
         ambiguous,
         why,
     }
+}
+
+/// Why a user does not want a push; `None` if it is wanted.
+fn unwanted(user: &User, notification: &Notification, now: Timestamp) -> Option<&'static str> {
+    let content = &notification.content;
+    let actor = content.actor.as_ref().map(|actor| &actor.id);
+    if user.mutes().is_muted(actor, content.group.as_deref(), now) {
+        return Some("muted");
+    }
+    (!user.preferences().pushes(&content.kind)).then_some("preferences")
 }
 
 /// What is left of the push's life, in whole seconds.
