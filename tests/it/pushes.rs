@@ -25,7 +25,8 @@ pub async fn ended(stack: &Stack, user: &str, id: &str) -> Value {
     .await
 }
 
-async fn send(stack: &Stack, note: &Value) -> Value {
+/// Sends a notification to one recipient, and waits until its push has ended.
+pub async fn send(stack: &Stack, note: &Value) -> Value {
     let body = stack
         .producer()
         .post("/v1/notifications", note)
@@ -35,7 +36,8 @@ async fn send(stack: &Stack, note: &Value) -> Value {
     ended(stack, &text("recipient"), &text("id")).await
 }
 
-async fn device(stack: &Stack, user: &str, id: &str, platform: &str, token: &str) {
+/// Registers a device.
+pub async fn device(stack: &Stack, user: &str, id: &str, platform: &str, token: &str) {
     let body = json!({"platform": platform, "token": token});
     stack
         .user(user)
