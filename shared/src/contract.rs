@@ -42,6 +42,11 @@ impl<'v> Fields<'v> {
         self.object.remove(name).filter(|value| !value.is_null())
     }
 
+    /// The names of the fields, for an object whose names are the caller's.
+    pub fn names(&self) -> Vec<String> {
+        self.object.keys().cloned().collect()
+    }
+
     /// Where the field stands.
     pub fn at(&self, name: &str) -> String {
         format!(
@@ -54,6 +59,18 @@ impl<'v> Fields<'v> {
     /// Notes that the field breaks a rule.
     pub fn refuse(&mut self, name: &str, code: &'static str, detail: impl Into<String>) {
         let at = self.at(name);
+        self.violations.push(Violation::new(at, code, detail));
+    }
+
+    /// Notes that an item of the array in the field breaks a rule.
+    pub fn refuse_item(
+        &mut self,
+        name: &str,
+        index: usize,
+        code: &'static str,
+        detail: impl Into<String>,
+    ) {
+        let at = format!("{}/{index}", self.at(name));
         self.violations.push(Violation::new(at, code, detail));
     }
 

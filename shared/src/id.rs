@@ -27,6 +27,18 @@ pub struct UserId(String);
 #[serde(transparent)]
 pub struct DeviceId(String);
 
+/// The longest notification type, in characters.
+pub const MAX_TYPE: usize = 64;
+
+/// What a notification type may have, for messages.
+pub const TYPE_RULE: &str = "may have lower-case letters, digits, '.', '_' and '-'";
+
+/// Whether `text` has only what a notification type may have.
+pub fn is_type(text: &str) -> bool {
+    let allowed = |c: char| matches!(c, 'a'..='z' | '0'..='9' | '.' | '_' | '-');
+    text.chars().all(allowed)
+}
+
 fn is_id(text: &str) -> bool {
     (1..=MAX_ID_BYTES).contains(&text.len())
         && !text

@@ -342,7 +342,12 @@ impl<'i> Inbox<'i> {
 
     /// A row as its user sees it, if the user is to see it at all.
     fn visible(&self, about: &About, row: Notification) -> Option<Notification> {
-        row.is_live(self.now).then(|| about.marks.apply(row))
+        let content = &row.content;
+        let actor = content.actor.as_ref().map(|actor| &actor.id);
+        let (mutes, group) = (about.user.mutes(), content.group.as_deref());
+        let muted = mutes.is_muted(actor, group, self.now);
+        let wanted = about.user.preferences().in_inbox(&content.kind);
+        (row.is_live(self.now) && wanted && !muted).then(|| about.marks.apply(row))
     }
 
     fn broadcast(&self, id: NotificationId) -> Option<&'i Notification> {

@@ -2,9 +2,9 @@
 //!
 //! The modules stand in one line; each may use what stands before it, never what stands after:
 //!
-//! `error` ← `id`, `clock`, `json`, `contract` ← `push_options`, `outcome`, `device` ←
-//! `notification`, `page` ← `marks`, `filter`, `fold` ← `store` ← `broadcast`, `create`, `inbox`, `sns` ← `push`,
-//! `stream` ← `http`, `aws`, `telemetry`
+//! `error` ← `id`, `clock`, `json` ← `contract` ← `push_options`, `outcome`, `device`, `mutes`,
+//! `quiet_hours` ← `preferences`, `notification`, `page` ← `marks`, `filter`, `fold` ← `store` ←
+//! `broadcast`, `create`, `inbox`, `sns` ← `push`, `stream` ← `http`, `aws`, `telemetry`
 
 pub mod aws;
 pub mod broadcast;
@@ -20,11 +20,14 @@ pub mod id;
 pub mod inbox;
 pub mod json;
 pub mod marks;
+pub mod mutes;
 pub mod notification;
 pub mod outcome;
 pub mod page;
+pub mod preferences;
 pub mod push;
 pub mod push_options;
+pub mod quiet_hours;
 pub mod sns;
 pub mod store;
 pub mod stream;

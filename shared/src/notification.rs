@@ -8,7 +8,7 @@ use serde_json::{Map, Value};
 
 use crate::contract::Fields;
 use crate::error::Violation;
-use crate::id::{DeviceId, ID_RULE, NotificationId, UserId};
+use crate::id::{DeviceId, ID_RULE, MAX_TYPE, NotificationId, TYPE_RULE, UserId, is_type};
 use crate::outcome::Outcome;
 use crate::push_options::{Push, parse_push};
 
@@ -265,11 +265,9 @@ fn parse_recipients(fields: &mut Fields, value: Value) -> Vec<UserId> {
 }
 
 fn parse_kind(fields: &mut Fields) -> Option<String> {
-    let kind = fields.required_text("type", 64)?;
-    let allowed = |c: char| matches!(c, 'a'..='z' | '0'..='9' | '.' | '_' | '-');
-    if !kind.chars().all(allowed) {
-        let detail = "may have lower-case letters, digits, '.', '_' and '-'";
-        fields.refuse("type", "format", detail);
+    let kind = fields.required_text("type", MAX_TYPE)?;
+    if !is_type(&kind) {
+        fields.refuse("type", "format", TYPE_RULE);
     }
     Some(kind)
 }

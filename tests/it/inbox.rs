@@ -245,11 +245,11 @@ async fn a_count_is_exact_up_to_99_and_says_when_there_is_more() {
     send(99).await;
     assert_eq!(
         counts().await,
-        json!({"unread_count": 99, "unseen_count": 99, "capped": false})
+        json!({"unread_count": 99, "unseen_count": 99, "capped": false, "gap": false})
     );
     send(1).await;
     assert_eq!(
         counts().await,
-        json!({"unread_count": 99, "unseen_count": 99, "capped": true})
+        json!({"unread_count": 99, "unseen_count": 99, "capped": true, "gap": false})
     );
 }

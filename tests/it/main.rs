@@ -10,6 +10,7 @@ mod flow;
 mod hostile;
 mod inbox;
 mod outages;
+mod preferences;
 mod pushes;
 mod stack;
 mod tidy;

@@ -10,8 +10,10 @@ use shared::id::UserId;
 use shared::sns::Sns;
 use shared::store::{Owner, Store};
 
-use crate::register;
+use crate::{mutes, preferences, register};
 
+/// The largest body, in bytes.
+pub const MAX_BODY: usize = 65_536;
 /// How often a change that lost a race is thought again.
 pub const ROUNDS: u32 = 5;
 
@@ -31,6 +33,10 @@ impl Handler {
             "GET /v1/me/devices" => self.list(request).await,
             "PUT /v1/me/devices/{device_id}" => register::register(self, request, now).await,
             "DELETE /v1/me/devices/{device_id}" => self.remove(request, now).await,
+            "GET /v1/me/preferences" => preferences::show(self, request, now).await,
+            "PUT /v1/me/preferences" => preferences::replace(self, request).await,
+            "PUT /v1/me/mutes/{kind}/{id}" => mutes::mute(self, request, now).await,
+            "DELETE /v1/me/mutes/{kind}/{id}" => mutes::unmute(self, request, now).await,
             _ => Err(Error::NotFound),
         }
     }

@@ -1,6 +1,9 @@
-//! `/v1/me/devices`: where a user's pushes go.
+//! `/v1/me/devices`, `/v1/me/preferences`, `/v1/me/mutes`: where a user's pushes go, and what is
+//! wanted.
 
 mod handler;
+mod mutes;
+mod preferences;
 mod register;
 
 use handler::Handler;

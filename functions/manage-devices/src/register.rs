@@ -8,10 +8,8 @@ use shared::http::{self, Reply, Request};
 use shared::id::{DeviceId, UserId};
 use shared::store::{Given, Owner, Registration, User};
 
-use crate::handler::{Handler, ROUNDS, remove_endpoint};
+use crate::handler::{Handler, MAX_BODY, ROUNDS, remove_endpoint};
 
-/// The largest body, in bytes.
-const MAX_BODY: usize = 65_536;
 /// For this long, in milliseconds, a registration that changes nothing asks nobody: 7 days.
 const TRUSTED: i64 = 7 * 86_400_000;
 

@@ -90,14 +90,21 @@ pub fn producer(request: &Request) -> Result<String> {
         .ok_or(Error::Forbidden("the token has neither sub nor client_id"))
 }
 
+/// A part of the path by the name that the route gives it; percent-decoded.
+pub fn path_parameter<'r>(request: &'r Request, name: &str) -> &'r str {
+    let parameters = request.path_parameters_ref();
+    let part = parameters.and_then(|parameters| parameters.first(name));
+    part.unwrap_or_default()
+}
+
 /// The notification that the path names; one that cannot exist is not found.
 pub fn notification_id(request: &Request) -> Result<NotificationId> {
-    NotificationId::parse(path(request, "id")).ok_or(Error::NotFound)
+    NotificationId::parse(path_parameter(request, "id")).ok_or(Error::NotFound)
 }
 
 /// The device that the path names.
 pub fn device_id(request: &Request) -> Result<DeviceId> {
-    DeviceId::parse(path(request, "device_id")).ok_or_else(|| {
+    DeviceId::parse(path_parameter(request, "device_id")).ok_or_else(|| {
         let detail = format!("the device id in the path must have {}", crate::id::ID_RULE);
         Error::invalid("/device_id", "format", detail)
     })
@@ -151,14 +158,6 @@ pub fn has_etag(request: &Request, etag: &str) -> bool {
     given
         .split(',')
         .any(|given| matches!(given.trim(), "*") || given.trim().trim_start_matches("W/") == etag)
-}
-
-/// A path parameter as it was given.
-pub fn path<'r>(request: &'r Request, name: &str) -> &'r str {
-    let parameters = request.path_parameters_ref();
-    parameters
-        .and_then(|parameters| parameters.first(name))
-        .unwrap_or_default()
 }
 
 /// The `Idempotency-Key` header: 1 to 255 printable ASCII characters.

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use futures_util::future::join_all;
 use futures_util::try_join;
+use jiff::Timestamp;
 use tokio::sync::{OnceCell, Semaphore};
 
 use super::attempt::{Ended, NEEDED};
@@ -216,6 +217,10 @@ impl Run<'_> {
             return Err((State::Expired, ""));
         }
         let user = job.about.map(|about| &about.user);
+        let now = self.clock.now();
+        if let Some(reason) = user.and_then(|user| unwanted(user, notification, now)) {
+            return skipped(reason);
+        }
         let all: Vec<_> = user.into_iter().flat_map(User::devices).collect();
         if all.is_empty() {
             return Err((State::NoDevice, ""));
@@ -304,4 +309,14 @@ impl Run<'_> {
         let settled = store.settle_outcome(job.user, id, Some(&outcome)).await;
         settled.map_err(|error| error.chain())
     }
+}
+
+/// Why a user does not want a push; `None` if it is wanted.
+fn unwanted(user: &User, notification: &Notification, now: Timestamp) -> Option<&'static str> {
+    let content = &notification.content;
+    let actor = content.actor.as_ref().map(|actor| &actor.id);
+    if user.mutes().is_muted(actor, content.group.as_deref(), now) {
+        return Some("muted");
+    }
+    (!user.preferences().pushes(&content.kind)).then_some("preferences")
 }

@@ -7,6 +7,7 @@ pub mod keys;
 mod marks;
 mod pushes;
 mod row;
+mod settings;
 mod users;
 mod writes;
 

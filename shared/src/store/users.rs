@@ -1,4 +1,4 @@
-//! A user's row: devices, and who holds which SNS endpoint.
+//! A user's row and its devices, and who holds which SNS endpoint.
 //!
 //! SNS gives one endpoint per token, so an endpoint has one owner: a row of its own, whose version
 //! grows with every registration. Whoever removes a dead endpoint names the version it saw, and a
@@ -19,6 +19,8 @@ use super::{Store, decode, encode, failure, item_key, n, s, transaction_failure}
 use crate::device::{Device, endpoint_id};
 use crate::error::{Error, Result};
 use crate::id::{DeviceId, UserId};
+use crate::mutes::Mutes;
+use crate::preferences::Preferences;
 
 /// For this long, in milliseconds, an endpoint that is being removed is not registered again: SNS
 /// would give a new registration the same one, and the removal would take it away.
@@ -30,6 +32,12 @@ pub struct User {
     /// The devices; `None` if there never was one.
     #[serde(rename = "dev", default, deserialize_with = "devices")]
     devices: Option<Devices>,
+    /// What is wanted.
+    #[serde(rename = "pre", default)]
+    pub(super) preferences: Preferences,
+    /// What is muted; `None` if there never was anything.
+    #[serde(rename = "mut", default)]
+    pub(super) mutes: Option<Mutes>,
 }
 
 /// Devices by id, with the number of those that this version cannot read.

@@ -111,14 +111,15 @@ impl Store {
             .filter_map(|request| request.put_request)
             .filter_map(|put| put.item.get("sk")?.as_s().ok().cloned())
             .collect();
-        let written =
-            batch
-                .iter()
-                .map(|n| match left.contains(&Key::of(&n.recipient, n.id).sk()) {
-                    true => Written::Not,
-                    false => Written::Stored,
-                });
-        Ok(written.collect())
+        let became = |n: &Notification| {
+            let is_left = left.contains(&Key::of(&n.recipient, n.id).sk());
+            if is_left {
+                Written::Not
+            } else {
+                Written::Stored
+            }
+        };
+        Ok(batch.iter().map(became).collect())
     }
 
     /// Those of these rows that exist, and whether they were taken back; read consistently.
