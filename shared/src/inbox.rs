@@ -344,8 +344,8 @@ impl<'i> Inbox<'i> {
     fn visible(&self, about: &About, row: Notification) -> Option<Notification> {
         let content = &row.content;
         let actor = content.actor.as_ref().map(|actor| &actor.id);
-        let (mutes, group) = (about.user.mutes(), content.group.as_deref());
-        let muted = mutes.is_muted(actor, group, self.now);
+        let group = content.group.as_deref();
+        let muted = about.user.mutes().is_muted(actor, group, self.now);
         let wanted = about.user.preferences().in_inbox(&content.kind);
         (row.is_live(self.now) && wanted && !muted).then(|| about.marks.apply(row))
     }
