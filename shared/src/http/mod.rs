@@ -29,7 +29,8 @@ where
     lambda_runtime::run(service_fn(async |event: LambdaEvent<Box<RawValue>>| {
         let id = event.context.request_id;
         let outcome = match event::read(event.payload.get()) {
-            Ok(request) => handle(&request).await,
+            // On the heap: the future of a whole request is large.
+            Ok(request) => Box::pin(handle(&request)).await,
             Err(error) => Err(error),
         };
         Ok::<ApiGatewayV2httpResponse, lambda_runtime::Error>(reply::response(outcome, &id))
