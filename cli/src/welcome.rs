@@ -84,9 +84,9 @@ Tokens, valid for 24 hours, of the user ana, of a producer and of an admin:
 
 {listed}Register a device of ana's, send her a notification, read her inbox; paste these into another terminal:
 
-curl -X PUT {api}/v1/me/devices/phone1 -H "{ana}" -H "content-type: application/json" -d '{{"platform":"fcm","token":"local-phone1"}}'
-curl -X POST {api}/v1/notifications -H "{producer}" -H "content-type: application/json" -d '{{"recipients":["ana"],"type":"video.liked","title":"Bo liked your video","body":"Sunset over Lisbon","actor":{{"id":"bo","name":"Bo"}}}}'
-curl {api}/v1/me/notifications -H "{ana}"
+curl -s -X PUT {api}/v1/me/devices/phone1 -H "{ana}" -H "content-type: application/json" -d '{{"platform":"fcm","token":"local-phone1"}}'
+curl -s -X POST {api}/v1/notifications -H "{producer}" -H "content-type: application/json" -d '{{"recipients":["ana"],"type":"video.liked","title":"Bo liked your video","body":"Sunset over Lisbon","actor":{{"id":"bo","name":"Bo"}}}}'
+curl -s {api}/v1/me/notifications -H "{ana}"
 
 More tokens: cargo run -- token --help. Ctrl-C ends everything; nothing that was stored is lost.
 "#

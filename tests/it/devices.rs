@@ -177,3 +177,68 @@ async fn a_disabled_endpoint_is_enabled_by_a_token_fresh_from_the_device() {
     assert_eq!(notify(stack, &user).await["s"], "sent");
     assert_eq!(stack.pushes(&token).await.len(), 2);
 }
+
+#[tokio::test]
+async fn one_token_registered_twice_at_once_is_one_device() {
+    let stack = shared();
+    for _ in 0..5 {
+        let (user, token) = (unique("ana"), unique("token"));
+        let ana = stack.user(&user);
+        let body = fcm(&token);
+        let (one, two) = futures_util::join!(
+            ana.put("/v1/me/devices/d1", &body),
+            ana.put("/v1/me/devices/d2", &body)
+        );
+        assert!(one.status < 300 && two.status < 300, "{one:?} {two:?}");
+        assert_eq!(ids(stack, &user).await.len(), 1);
+        assert_eq!(notify(stack, &user).await["s"], "sent");
+        assert_eq!(stack.pushes(&token).await.len(), 1);
+    }
+}
+
+#[tokio::test]
+async fn f36_devices_that_register_at_once_do_not_pass_the_limit() {
+    let stack = shared();
+    let user = unique("ana");
+    let ana = stack.user(&user);
+    let register = |index: usize| {
+        let (ana, body) = (ana.clone(), fcm(&unique("token")));
+        async move {
+            ana.put(&format!("/v1/me/devices/d{index:02}"), &body)
+                .await
+                .status
+        }
+    };
+    let statuses = futures_util::future::join_all((0..30).map(register)).await;
+    assert!(
+        statuses.iter().all(|status| [201, 409].contains(status)),
+        "{statuses:?}"
+    );
+    assert!(ids(stack, &user).await.len() <= 20);
+}
+
+#[tokio::test]
+async fn f35_a_logout_and_a_login_at_once_leave_a_device_that_works_or_none() {
+    let stack = shared();
+    for _ in 0..5 {
+        let (ana, bo, token) = (unique("ana"), unique("bo"), unique("token"));
+        stack
+            .user(&ana)
+            .put("/v1/me/devices/phone", &fcm(&token))
+            .await
+            .expect(201);
+        let (out, body) = (stack.user(&ana), fcm(&token));
+        let into = stack.user(&bo);
+        let (out, into) = futures_util::join!(
+            out.delete("/v1/me/devices/phone"),
+            into.put("/v1/me/devices/phone", &body)
+        );
+        assert!([204, 409].contains(&out.status), "{out:?}");
+        assert!([201, 409].contains(&into.status), "{into:?}");
+        assert!(ids(stack, &ana).await.is_empty());
+        if into.status == 201 {
+            assert_eq!(notify(stack, &bo).await["s"], "sent");
+        }
+        assert!(stack.pushes(&token).await.len() <= 1);
+    }
+}

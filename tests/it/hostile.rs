@@ -143,3 +143,33 @@ async fn f51_f52_raw_requests_never_reach_a_panic() {
     }
     assert!(!stack.log().contains("panicked"), "{}", stack.log());
 }
+
+#[tokio::test]
+async fn f11_a_request_with_more_mistakes_than_an_answer_can_name_is_answered() {
+    let stack = shared();
+    let user = unique("ana");
+    let mut items = vec![json!({"recipients": vec![""; 1_000]}); 99];
+    items.push(note(&user));
+    let batch = json!({"notifications": items});
+    let body = stack
+        .producer()
+        .post("/v1/notifications/batch", &batch)
+        .await
+        .expect(207);
+    let errors = body["data"][0]["errors"].as_array().unwrap();
+    assert_eq!(
+        (errors.len(), &errors[20]["detail"]),
+        (21, &json!("and 982 more"))
+    );
+    assert_eq!(body["data"][99]["status"], 201);
+    let fields: serde_json::Map<_, _> = (0..60_000).map(|n| (format!("f{n}"), json!(1))).collect();
+    let answer = stack
+        .producer()
+        .post("/v1/notifications/batch", &json!(fields))
+        .await;
+    assert_eq!((answer.status, answer.violations().len()), (422, 101));
+    let long = json!({"x".repeat(60_000): 1});
+    let answer = stack.producer().post("/v1/notifications", &long).await;
+    assert_eq!(answer.status, 422);
+    assert!(answer.body.to_string().len() < 2_000);
+}

@@ -69,7 +69,7 @@ impl Handler {
                 Err(Error::Conflict(_)) => {}
                 Err(error) => return Err(error),
                 Ok(()) => {
-                    remove_endpoint(self, endpoint, owner.as_ref(), &user).await?;
+                    remove_endpoint(self, endpoint, owner.as_ref(), &user, now).await?;
                     return Ok(Reply::no_content());
                 }
             }
@@ -84,10 +84,11 @@ pub async fn remove_endpoint(
     endpoint: &str,
     owner: Option<&Owner>,
     user: &UserId,
+    now: Timestamp,
 ) -> Result<()> {
     if owner.is_some_and(|owner| owner.user != *user) {
         return Ok(());
     }
     handler.sns.delete_endpoint(endpoint).await?;
-    handler.store.forget_owner(endpoint, owner).await
+    handler.store.forget_owner(endpoint, owner, now).await
 }

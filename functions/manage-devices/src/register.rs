@@ -24,13 +24,19 @@ pub async fn register(handler: &Handler, request: &Request, now: Timestamp) -> R
     {
         return Reply::ok(&device.view(&id));
     }
+    let mut device = device(&announced, String::new(), now);
     for round in 0..ROUNDS {
         if round > 0 {
             pause(round).await;
         }
-        let endpoint = provide_endpoint(handler, &announced).await?;
-        let device = device(&announced, endpoint, now);
-        match keep(handler, &user, &id, device.clone(), now).await {
+        let kept = match provide_endpoint(handler, &announced, now).await {
+            Ok((endpoint, owner)) => {
+                device.endpoint = endpoint;
+                keep(handler, &user, &id, device.clone(), owner, now).await
+            }
+            Err(error) => Err(error),
+        };
+        match kept {
             Err(Error::Conflict(_)) => {}
             Err(error) => return Err(error),
             Ok(true) => return Reply::ok(&device.view(&id)),
@@ -59,9 +65,14 @@ fn device(announced: &Announcement, endpoint: String, now: Timestamp) -> Device 
     }
 }
 
-/// The token's endpoint, enabled. One that somebody here holds, or that SNS knows with other
-/// attributes, may be disabled: the token is fresh from the device, so it is enabled again.
-async fn provide_endpoint(handler: &Handler, announced: &Announcement) -> Result<String> {
+/// The token's endpoint, enabled, and who held it. A removal raises the owner's version before it
+/// touches SNS; so if the version read here is still the same when the device is written down, the
+/// endpoint is there.
+async fn provide_endpoint(
+    handler: &Handler,
+    announced: &Announcement,
+    now: Timestamp,
+) -> Result<(String, Option<Owner>)> {
     let mut applications = handler.applications.iter();
     let application = applications.find(|(platform, _)| *platform == announced.platform);
     let Some((_, application)) = application else {
@@ -69,15 +80,23 @@ async fn provide_endpoint(handler: &Handler, announced: &Announcement) -> Result
         return Err(Error::invalid("/platform", "not_configured", detail));
     };
     let token = &announced.token;
-    let endpoint = handler.sns.create_endpoint(application, token).await?;
-    if endpoint.differed || handler.store.owner(&endpoint.arn).await?.is_some() {
+    let mut endpoint = handler.sns.create_endpoint(application, token).await?;
+    let mut owner = handler.store.owner(&endpoint.arn).await?;
+    if owner.as_ref().is_some_and(Owner::is_gone) {
+        // It was removed, perhaps after SNS gave it to us.
+        endpoint = handler.sns.create_endpoint(application, token).await?;
+        owner = handler.store.owner(&endpoint.arn).await?;
+    } else if endpoint.differed || owner.is_some() {
+        // It may be disabled; the token is fresh from the device.
         match handler.sns.enable_endpoint(&endpoint.arn, token).await {
-            // Somebody has removed it in between.
             Err(Error::NotFound) => return Err(Error::Conflict("the endpoint was removed")),
             enabled => enabled?,
         }
     }
-    Ok(endpoint.arn)
+    if owner.as_ref().is_some_and(|owner| owner.is_leaving(now)) {
+        return Err(Error::Conflict("the endpoint is being removed"));
+    }
+    Ok((endpoint.arn, owner))
 }
 
 /// Writes the device down, in one transaction with whatever it replaces, and then removes the
@@ -87,13 +106,10 @@ async fn keep(
     user: &UserId,
     id: &DeviceId,
     device: Device,
+    owner: Option<Owner>,
     now: Timestamp,
 ) -> Result<bool> {
-    // The owner first: whoever takes the endpoint after this raises its version.
-    let owner = handler.store.owner(&device.endpoint).await?;
-    if owner.as_ref().is_some_and(|owner| owner.is_leaving(now)) {
-        return Err(Error::Conflict("the endpoint is being removed"));
-    }
+    // After the owner: whoever takes the endpoint from another device raises its version.
     let seen = handler.store.user(user).await?;
     let (merged, mut going) = going(&seen, id, &device.endpoint);
     let replaced = seen
@@ -122,7 +138,7 @@ async fn keep(
     };
     handler.store.register(&registration).await?;
     for given in &registration.given {
-        remove_endpoint(handler, &given.endpoint, given.owner.as_ref(), user).await?;
+        remove_endpoint(handler, &given.endpoint, given.owner.as_ref(), user, now).await?;
     }
     Ok(seen.device(id).is_some())
 }

@@ -41,7 +41,7 @@ pub async fn remove_dead(
         {
             Ok(()) => {
                 sns.delete_endpoint(endpoint).await?;
-                store.forget_owner(endpoint, owner.as_ref()).await?;
+                store.forget_owner(endpoint, owner.as_ref(), now).await?;
                 return Ok(Removal::Gone);
             }
             Err(Error::Conflict(_)) => {}

@@ -25,6 +25,8 @@ use crate::preferences::Preferences;
 /// For this long, in milliseconds, an endpoint that is being removed is not registered again: SNS
 /// would give a new registration the same one, and the removal would take it away.
 const LEAVING: i64 = 10_000;
+/// How long it is remembered that an endpoint was removed, in seconds.
+const GONE_LIFE: i64 = 86_400;
 
 /// What is kept of a user.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Deserialize)]
@@ -75,6 +77,9 @@ pub struct Owner {
     /// When its removal began, in milliseconds since 1970.
     #[serde(rename = "lv", default)]
     leaving: Option<i64>,
+    /// Whether its removal has ended.
+    #[serde(rename = "gone", default)]
+    gone: bool,
 }
 
 impl Owner {
@@ -85,8 +90,13 @@ impl Owner {
 
     /// Whether the endpoint is being removed just now.
     pub fn is_leaving(&self, now: Timestamp) -> bool {
-        self.leaving
-            .is_some_and(|since| now.as_millisecond() - since < LEAVING)
+        let since = self.leaving.filter(|_| !self.gone);
+        since.is_some_and(|since| now.as_millisecond() - since < LEAVING)
+    }
+
+    /// Whether the endpoint has been removed: SNS may have given it out again before that.
+    pub fn is_gone(&self) -> bool {
+        self.gone
     }
 }
 
@@ -190,19 +200,28 @@ impl Store {
         self.transact(writes).await
     }
 
-    /// Forgets who held an endpoint that is gone, `owner` being what was read before it was leaving.
-    pub async fn forget_owner(&self, endpoint: &str, owner: Option<&Owner>) -> Result<()> {
+    /// Says that an endpoint is gone, `owner` being what was read before it was leaving. The row
+    /// stays for a day, for a registration that asked SNS before that and looks here after it.
+    pub async fn forget_owner(
+        &self,
+        endpoint: &str,
+        owner: Option<&Owner>,
+        now: Timestamp,
+    ) -> Result<()> {
         let Some(owner) = owner else {
             return Ok(());
         };
-        let delete = self.client.delete_item().table_name(&self.table);
-        let delete = delete
+        let update = self.client.update_item().table_name(&self.table);
+        let update = update
             .set_key(Some(item_key(&Key::Owner(
                 endpoint_id(endpoint).to_owned(),
             ))))
+            .update_expression("SET gone = :true, expires_at = :end")
             .condition_expression("ver = :version")
+            .expression_attribute_values(":true", AttributeValue::Bool(true))
+            .expression_attribute_values(":end", n(now.as_second() + GONE_LIFE))
             .expression_attribute_values(":version", n(owner.version + 1));
-        match delete
+        match update
             .send()
             .await
             .map_err(|error| failure("the endpoint's owner", error))
