@@ -31,6 +31,7 @@ pub fn binaries() -> &'static Path {
         let foreign = |name: &str| {
             (name.starts_with("CARGO") && name != "CARGO_HOME" && name != "CARGO_TARGET_DIR")
                 || name == "RUSTUP_TOOLCHAIN"
+                || name == "RUSTC_BOOTSTRAP"
         };
         for (name, _) in std::env::vars().filter(|(name, _)| foreign(name)) {
             cargo.env_remove(name);
