@@ -145,7 +145,8 @@ impl Work<'_> {
             return Err(late());
         }
         let Moments::Guarded(key, guard) = &mut self.moments else {
-            tokio::time::sleep(wait).await;
+            // A table that leaves rows of a batch open is asked more slowly.
+            tokio::time::sleep(wait.max(GLANCE)).await;
             if tried {
                 self.look_up().await?;
             }
