@@ -71,10 +71,12 @@ impl Marks {
         notification
     }
 
-    /// Whether the notification was in a list that the user opened, or was opened itself.
+    /// Whether the notification was in a list that the user opened, or was opened itself; what
+    /// mark-all covered was, whatever became of it since.
     pub fn is_seen(&self, notification: &Notification) -> bool {
         notification.read_at.is_some()
             || notification.seen_at.is_some()
+            || self.covers(notification.id)
             || self
                 .seen_up_to
                 .is_some_and(|up_to| notification.id <= up_to)
@@ -85,9 +87,8 @@ impl Marks {
         self.read_up_to.is_some_and(|(up_to, _)| id <= up_to)
     }
 
-    /// The newest id at or below which nothing can be unread or unseen, where both watermarks stand.
+    /// The newest id at or below which nothing counts as unread or unseen: mark-all covers both.
     pub fn counted_down_to(&self) -> Option<NotificationId> {
-        let (read, _) = self.read_up_to?;
-        Some(read.min(self.seen_up_to?))
+        self.read_up_to.map(|(up_to, _)| up_to)
     }
 }
