@@ -25,6 +25,9 @@ pub struct BroadcastMark {
     /// When it was marked as not opened.
     #[serde(rename = "un", skip_serializing_if = "Option::is_none", default)]
     pub unread_at: Option<i64>,
+    /// When the list was opened with it, where no watermark says so.
+    #[serde(rename = "se", skip_serializing_if = "Option::is_none", default)]
+    pub seen_at: Option<i64>,
     /// When it was hidden.
     #[serde(rename = "ar", skip_serializing_if = "Option::is_none", default)]
     pub archived_at: Option<i64>,
@@ -59,6 +62,7 @@ impl Marks {
             let moment = |ms: Option<i64>| ms.and_then(|ms| Timestamp::from_millisecond(ms).ok());
             notification.read_at = moment(mark.read_at);
             notification.unread_at = moment(mark.unread_at);
+            notification.seen_at = moment(mark.seen_at);
             notification.archived_at = moment(mark.archived_at);
         }
         if let Some((up_to, moved)) = self.read_up_to
