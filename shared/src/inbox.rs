@@ -286,9 +286,7 @@ impl<'i> Inbox<'i> {
             .iter()
             .filter(|b| b.id > reached && b.id <= up_to)
         {
-            if mark == Mark::Read {
-                self.mark(broadcast.id, mark).await?;
-            }
+            self.mark(broadcast.id, mark).await?;
         }
         Ok(())
     }
@@ -351,7 +349,8 @@ impl<'i> Inbox<'i> {
     }
 
     fn broadcast(&self, id: NotificationId) -> Option<&'i Notification> {
-        self.broadcasts.iter().find(|broadcast| broadcast.id == id)
+        let mut live = self.broadcasts.iter().filter(|b| b.is_live(self.now));
+        live.find(|broadcast| broadcast.id == id)
     }
 }
 
@@ -369,7 +368,8 @@ fn change(one: &mut BroadcastMark, mark: Mark, now: i64) {
             one.archived_at.get_or_insert(now);
         }
         Mark::Unarchived => one.archived_at = None,
-        // A broadcast is seen by the watermark alone.
-        Mark::Seen => {}
+        Mark::Seen => {
+            one.seen_at.get_or_insert(now);
+        }
     }
 }

@@ -25,6 +25,9 @@ pub struct BroadcastMark {
     /// When it was marked as not opened.
     #[serde(rename = "un", skip_serializing_if = "Option::is_none", default)]
     pub unread_at: Option<i64>,
+    /// When the list was opened with it, where no watermark says so.
+    #[serde(rename = "se", skip_serializing_if = "Option::is_none", default)]
+    pub seen_at: Option<i64>,
     /// When it was hidden.
     #[serde(rename = "ar", skip_serializing_if = "Option::is_none", default)]
     pub archived_at: Option<i64>,
@@ -59,6 +62,7 @@ impl Marks {
             let moment = |ms: Option<i64>| ms.and_then(|ms| Timestamp::from_millisecond(ms).ok());
             notification.read_at = moment(mark.read_at);
             notification.unread_at = moment(mark.unread_at);
+            notification.seen_at = moment(mark.seen_at);
             notification.archived_at = moment(mark.archived_at);
         }
         if let Some((up_to, moved)) = self.read_up_to
@@ -71,10 +75,12 @@ impl Marks {
         notification
     }
 
-    /// Whether the notification was in a list that the user opened, or was opened itself.
+    /// Whether the notification was in a list that the user opened, or was opened itself; what
+    /// mark-all covered was, whatever became of it since.
     pub fn is_seen(&self, notification: &Notification) -> bool {
         notification.read_at.is_some()
             || notification.seen_at.is_some()
+            || self.covers(notification.id)
             || self
                 .seen_up_to
                 .is_some_and(|up_to| notification.id <= up_to)
@@ -85,9 +91,8 @@ impl Marks {
         self.read_up_to.is_some_and(|(up_to, _)| id <= up_to)
     }
 
-    /// The newest id at or below which nothing can be unread or unseen, where both watermarks stand.
+    /// The newest id at or below which nothing counts as unread or unseen: mark-all covers both.
     pub fn counted_down_to(&self) -> Option<NotificationId> {
-        let (read, _) = self.read_up_to?;
-        Some(read.min(self.seen_up_to?))
+        self.read_up_to.map(|(up_to, _)| up_to)
     }
 }

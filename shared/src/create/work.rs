@@ -203,14 +203,14 @@ impl Work<'_> {
     /// dedupe key. What has expired since is not stored again.
     async fn look_up(&mut self) -> Result<()> {
         let moments = self.moments.all();
-        let (now, retention) = (self.clock.now().as_second(), self.retention);
+        let (now, retention) = (self.clock.now(), self.retention);
         let open: Vec<&mut Slot> = self
             .slots
             .iter_mut()
             .filter(|s| s.receipt.is_none())
             .collect();
         let keys: Vec<_> = open.iter().filter_map(|slot| slot.dedupe()).collect();
-        let holders = self.store.holders(&keys).await?;
+        let holders = self.store.holders(&keys, now).await?;
         let mut rows = Vec::new();
         for slot in &open {
             let own = moments.iter().map(|at| NotificationId::new(*at, slot.tail));
@@ -233,7 +233,7 @@ impl Work<'_> {
             let gone = own
                 .first()
                 .copied()
-                .filter(|id| expiry(slot.draft, *id, retention) <= now);
+                .filter(|id| expiry(slot.draft, *id, retention) <= now.as_second());
             match (
                 stored,
                 holder.filter(|id| of(*id) == Some(Found::Live)),
@@ -314,7 +314,10 @@ async fn put(
             // Somebody may be about to put it.
             None if clock.since(other.at()) <= SETTLED => tokio::time::sleep(GLANCE).await,
             // A row that never came, or that was taken back: the key is free.
-            None | Some(Found::Retracted) => store.take_over(user, key, other, id).await?,
+            None | Some(Found::Retracted) => {
+                let ours = (id, row.expires_at);
+                store.take_over(user, key, other, ours).await?;
+            }
         }
     }
     Ok(())

@@ -125,8 +125,10 @@ pub fn query(request: &Request, known: &[&str]) -> Result<BTreeMap<String, Strin
             violations.push(Violation::new(format!("/{name}"), code, detail));
         };
         let is_known = known.iter().any(|known| {
+            if known.ends_with('.') {
+                return name.len() > known.len() && name.starts_with(known);
+            }
             *known == name
-                || (known.ends_with('.') && name.len() > known.len() && name.starts_with(known))
         });
         if !is_known {
             refuse(

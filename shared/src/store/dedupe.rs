@@ -82,23 +82,25 @@ impl Store {
         }
     }
 
-    /// Gives a key whose notification is not there to another one, unless somebody else did.
+    /// Gives a key whose notification `from` is not there to another one, unless somebody else did.
+    /// From then on the guard lives as long as the other one does.
     pub async fn take_over(
         &self,
         user: &UserId,
         key: &str,
         from: NotificationId,
-        to: NotificationId,
+        (to, expires_at): (NotificationId, i64),
     ) -> Result<()> {
         let guard = Key::Dedupe(user.clone(), key.to_owned());
         let update = self.client.update_item().table_name(&self.table);
         let update = update
             .set_key(Some(item_key(&guard)))
-            .update_expression("SET #id = :to")
+            .update_expression("SET #id = :to, expires_at = :end")
             .condition_expression("#id = :from")
             .expression_attribute_names("#id", "id")
             .expression_attribute_values(":from", s(from.to_string()))
-            .expression_attribute_values(":to", s(to.to_string()));
+            .expression_attribute_values(":to", s(to.to_string()))
+            .expression_attribute_values(":end", n(expires_at));
         match update
             .send()
             .await
@@ -109,10 +111,12 @@ impl Store {
         }
     }
 
-    /// Which notifications hold these keys; read consistently.
+    /// Which notifications hold these keys; read consistently. A guard that has expired holds
+    /// nothing, though the table may drop it later.
     pub async fn holders(
         &self,
         wanted: &[(&UserId, &str)],
+        now: Timestamp,
     ) -> Result<HashMap<Named, NotificationId>> {
         let keys = wanted.iter().map(|named| {
             let guard = Key::Dedupe(named.0.clone(), named.1.to_owned());
@@ -128,7 +132,12 @@ impl Store {
             let named = by_key.get(&(text("pk")?, text("sk")?))?;
             Some((named.clone(), id_in(&item)?))
         };
-        Ok(found.into_iter().filter_map(holder).collect())
+        let live = found.into_iter().filter(|guard| {
+            let end = guard.get("expires_at").and_then(|end| end.as_n().ok());
+            end.and_then(|end| end.parse().ok())
+                .is_some_and(|end: i64| end > now.as_second())
+        });
+        Ok(live.filter_map(holder).collect())
     }
 
     /// The notification that holds a dedupe key.

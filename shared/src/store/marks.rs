@@ -117,8 +117,8 @@ impl Store {
         }
     }
 
-    /// Marks one broadcast for one user. `marks` is what was read before: if the marks are full,
-    /// the oldest goes.
+    /// Marks one broadcast for one user. `marks` is what was read before, and must still be so of
+    /// this broadcast; if the marks are full, the oldest goes.
     pub async fn mark_broadcast(
         &self,
         user: &UserId,
@@ -149,9 +149,17 @@ impl Store {
                 expression.push_str(" REMOVE #b.#oldest");
                 update = update.expression_attribute_names("#oldest", oldest.to_string());
             }
+            let before = match marks.broadcasts.get(&id) {
+                Some(before) => {
+                    let before = encode(before, "a mark could not be written")?;
+                    update = update.expression_attribute_values(":before", before);
+                    "#b.#id = :before"
+                }
+                None => "attribute_exists(#b) AND attribute_not_exists(#b.#id)",
+            };
             update = update
                 .update_expression(expression)
-                .condition_expression("attribute_exists(#b)")
+                .condition_expression(before)
                 .expression_attribute_names("#id", id.to_string())
                 .expression_attribute_values(":mark", mark);
         }
