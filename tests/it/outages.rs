@@ -125,7 +125,14 @@ async fn f8_a_create_of_a_thousand_killed_half_way_is_completed_by_its_repeat() 
     let last = rows(&stack, &client, "fan999").await;
     assert_eq!(last, 0, "the kill came too late to show anything");
 
-    let (second, third) = (post().await, post().await);
+    // On a machine that is busy with other things, one repeat may not be enough.
+    let completed = || async {
+        let answer = post().await;
+        assert!([201, 503].contains(&answer.status), "{answer:?}");
+        (answer.status == 201).then_some(answer)
+    };
+    let second = eventually("the request is completed", completed).await;
+    let third = eventually("it is answered again", completed).await;
     assert!(second.replayed && third.replayed);
     let second = second.expect(201);
     assert_eq!(second, third.expect(201));

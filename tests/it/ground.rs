@@ -1,0 +1,229 @@
+//! A table of a test's own, and functions that the test itself starts and invokes: what is in the table at the end is
+//! what these functions put there.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+
+use aws_sdk_dynamodb::config::{Credentials, Region};
+use aws_sdk_dynamodb::types::AttributeValue;
+use local::function::Function;
+use local::table::Tables;
+use local::template::Template;
+use serde_json::{Map, Value, json};
+
+use crate::proxy::Proxy;
+use crate::stack::{binaries, shared};
+
+/// A row's partition key and sort key.
+pub type RowKey = (String, String);
+
+/// The table, whose stream nobody reads. SNS is that of the shared stack.
+pub struct Ground {
+    tables: Tables,
+    client: aws_sdk_dynamodb::Client,
+    template: Template,
+    _data: tempfile::TempDir,
+}
+
+/// What a function answered.
+#[derive(Debug, Clone)]
+pub struct Reply {
+    pub status: u64,
+    pub headers: Value,
+    pub body: Value,
+}
+
+impl Ground {
+    pub async fn new() -> Ground {
+        let template = crate::events::template();
+        let data = tempfile::tempdir().unwrap();
+        let tables = Tables::start(data.path(), &template.tables).await;
+        let tables = tables.unwrap();
+        Ground {
+            client: client(&tables.url()),
+            tables,
+            template,
+            _data: data,
+        }
+    }
+
+    pub fn table(&self) -> &str {
+        &self.template.tables[0].name
+    }
+
+    pub fn url(&self) -> String {
+        self.tables.url()
+    }
+
+    /// A proxy before this table and the shared stack's SNS.
+    pub async fn proxy(&self, metered: bool) -> Proxy {
+        Proxy::start(&self.url(), shared().sns(), metered).await
+    }
+
+    /// A function that calls through `proxy`, or directly.
+    pub fn function(&self, binary: &str, proxy: Option<&Proxy>) -> Function {
+        let (dynamodb, sns) = match proxy {
+            Some(proxy) => (proxy.dynamodb.clone(), proxy.sns.clone()),
+            None => (self.url(), shared().sns().to_owned()),
+        };
+        let endpoints = BTreeMap::from([
+            ("AWS_ENDPOINT_URL_DYNAMODB".to_owned(), dynamodb),
+            ("AWS_ENDPOINT_URL_SNS".to_owned(), sns),
+        ]);
+        let mut functions = self.template.functions.iter();
+        let spec = functions.find(|spec| spec.binary == binary).unwrap();
+        Function::new(spec, binaries().join(binary), &endpoints)
+    }
+
+    /// The table through the real SDK.
+    pub fn client(&self) -> &aws_sdk_dynamodb::Client {
+        &self.client
+    }
+
+    /// Every row, by its key.
+    pub async fn rows(&self) -> BTreeMap<RowKey, Value> {
+        let pages = self.client.scan().table_name(self.table());
+        let mut pages = pages.consistent_read(true).into_paginator().items().send();
+        let mut rows = BTreeMap::new();
+        while let Some(item) = pages.next().await {
+            let row: Value = serde_dynamo::from_item(item.unwrap()).unwrap();
+            let text = |name: &str| row[name].as_str().unwrap().to_owned();
+            rows.insert((text("pk"), text("sk")), row);
+        }
+        rows
+    }
+
+    /// The keys of every row.
+    pub async fn keys(&self) -> BTreeSet<RowKey> {
+        self.rows().await.into_keys().collect()
+    }
+
+    /// The keys of a user's notifications, read consistently.
+    pub async fn inbox(&self, user: &str) -> Vec<RowKey> {
+        let query = self.client.query().table_name(self.table());
+        let query = query
+            .key_condition_expression("pk = :pk AND begins_with(sk, :sk)")
+            .expression_attribute_values(":pk", AttributeValue::S(format!("U#{user}")))
+            .expression_attribute_values(":sk", AttributeValue::S("N#".to_owned()));
+        let rows = query.consistent_read(true).send().await.unwrap();
+        let key =
+            |name| move |item: &HashMap<String, AttributeValue>| item[name].as_s().unwrap().clone();
+        let rows = rows.items.unwrap_or_default();
+        rows.iter()
+            .map(|row| (key("pk")(row), key("sk")(row)))
+            .collect()
+    }
+
+    /// One row, read consistently.
+    pub async fn row(&self, pk: &str, sk: &str) -> Option<Value> {
+        let get = self.client.get_item().table_name(self.table());
+        let get = get.key("pk", AttributeValue::S(pk.to_owned()));
+        let get = get.key("sk", AttributeValue::S(sk.to_owned()));
+        let item = get.consistent_read(true).send().await.unwrap().item?;
+        Some(serde_dynamo::from_item(item).unwrap())
+    }
+}
+
+/// The real SDK before the table at `url`.
+pub fn client(url: &str) -> aws_sdk_dynamodb::Client {
+    let config = aws_sdk_dynamodb::Config::builder()
+        .behavior_version_latest()
+        .region(Region::new("us-east-1"))
+        .credentials_provider(Credentials::new("local", "local", None, None, "test"))
+        .http_client(aws_smithy_http_client::Builder::new().build_http())
+        .endpoint_url(url);
+    aws_sdk_dynamodb::Client::from_conf(config.build())
+}
+
+/// An HTTP event of payload format 2.0, as the gateway makes it of a request with a valid token.
+#[derive(Debug, Clone)]
+pub struct Http(Value);
+
+impl Http {
+    /// A request of the user or producer `sub` on a route such as `GET /v1/me/devices`.
+    pub fn new(route: &str, sub: &str) -> Http {
+        let method = route.split(' ').next().unwrap();
+        Http(json!({
+            "version": "2.0",
+            "routeKey": route,
+            "rawPath": "/",
+            "rawQueryString": "",
+            "headers": {},
+            "pathParameters": {},
+            "requestContext": {
+                "routeKey": route,
+                "requestId": "r",
+                "http": {"method": method, "path": "/"},
+                "authorizer": {"jwt": {"claims": {"sub": sub}, "scopes": null}},
+            },
+            "isBase64Encoded": false,
+        }))
+    }
+
+    pub fn path(mut self, name: &str, value: &str) -> Http {
+        self.0["pathParameters"][name] = json!(value);
+        self
+    }
+
+    pub fn query(mut self, query: &str) -> Http {
+        let pairs = query.split('&').filter_map(|pair| pair.split_once('='));
+        let pairs: Map<String, Value> = pairs.map(|(n, v)| (n.to_owned(), json!(v))).collect();
+        self.0["rawQueryString"] = json!(query);
+        self.0["queryStringParameters"] = json!(pairs);
+        self
+    }
+
+    pub fn header(mut self, name: &str, value: &str) -> Http {
+        self.0["headers"][name] = json!(value);
+        self
+    }
+
+    pub fn json(self, body: &Value) -> Http {
+        self.text(&body.to_string())
+    }
+
+    pub fn text(mut self, body: &str) -> Http {
+        self.0["body"] = json!(body);
+        self.header("content-type", "application/json")
+    }
+
+    /// Sends it; an error if the function gave no answer.
+    pub async fn send(&self, function: &Function) -> Result<Reply, String> {
+        let answer = function.invoke(self.0.to_string().into_bytes()).await;
+        let answer = answer.map_err(|error| format!("{error:?}"))?;
+        let answer: Value = serde_json::from_slice(&answer).unwrap();
+        let body = answer["body"].as_str().unwrap_or("null");
+        Ok(Reply {
+            status: answer["statusCode"].as_u64().unwrap(),
+            headers: answer["headers"].clone(),
+            body: serde_json::from_str(body).unwrap(),
+        })
+    }
+}
+
+/// A request to create, as the producer `likes`, under `key` if there is one.
+pub fn create(key: Option<&str>, note: &Value) -> Http {
+    let route = if note.get("notifications").is_some() {
+        "POST /v1/notifications/batch"
+    } else {
+        "POST /v1/notifications"
+    };
+    let request = Http::new(route, "likes").json(note);
+    match key {
+        Some(key) => request.header("idempotency-key", key),
+        None => request,
+    }
+}
+
+/// The rows that an accepted create says it stored.
+pub fn stored(reply: &Reply) -> Vec<RowKey> {
+    fn walk(value: &Value, found: &mut Vec<RowKey>) {
+        if let (Some(recipient), Some(id)) = (value["recipient"].as_str(), value["id"].as_str()) {
+            found.push((format!("U#{recipient}"), format!("N#{id}")));
+        }
+        let nested = value["data"].as_array().into_iter().flatten();
+        nested.for_each(|value| walk(value, found));
+    }
+    let mut found = Vec::new();
+    walk(&reply.body, &mut found);
+    found
+}
