@@ -1,7 +1,7 @@
 //! The documents are true because they run.
 
+use std::collections::HashSet;
 use std::fs;
-use std::path::Path;
 use std::process::Command;
 
 use serde_json::Value;
@@ -119,12 +119,43 @@ fn the_changelogs_newest_version_is_the_workspaces() {
 
 #[test]
 fn the_readme_states_the_number_of_crates_and_no_path_of_a_machine() {
-    let lock = fs::read_to_string(root().join("Cargo.lock")).unwrap();
-    let crates = lock.matches("[[package]]").count();
+    let tree = Command::new("cargo")
+        .args([
+            "tree",
+            "--workspace",
+            "--edges",
+            "normal,build",
+            "--prefix",
+            "none",
+        ])
+        .args(["--format", "{p}", "--offline", "--locked"])
+        .current_dir(root())
+        .output()
+        .unwrap();
+    let tree = String::from_utf8(tree.stdout).unwrap();
+    // A crate, its version; what follows is its place, or that it was named before.
+    let name = |line: &str| line.split(' ').take(2).collect::<Vec<_>>().join(" ");
+    let crates: HashSet<String> = tree
+        .lines()
+        .filter(|line| !line.is_empty())
+        .map(name)
+        .collect();
     let readme = fs::read_to_string(root().join("README.md")).unwrap();
-    assert!(
-        readme.contains(&format!("{crates} crates")),
-        "there are {crates} crates"
-    );
-    assert!(!readme.contains("/home/") && Path::new(&root()).join("LICENSE").exists());
+    let stated = format!("{} crates", crates.len());
+    assert!(readme.contains(&stated), "there are {stated}");
+    assert!(!readme.contains("/home/") && root().join("LICENSE").exists());
+}
+
+#[test]
+fn every_route_of_the_template_is_in_the_readme() {
+    let readme = fs::read_to_string(root().join("README.md")).unwrap();
+    let template = fs::read_to_string(root().join("template.yaml")).unwrap();
+    let paths: Vec<&str> = template
+        .lines()
+        .filter_map(|line| line.split_once("Path: \"")?.1.split('"').next())
+        .collect();
+    assert!(paths.len() > 10, "{} routes", paths.len());
+    for path in paths {
+        assert!(readme.contains(path), "the README does not name {path}");
+    }
 }
