@@ -24,3 +24,4 @@ mod pushes;
 mod redelivery;
 mod stack;
 mod tidy;
+mod totality;
