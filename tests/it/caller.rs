@@ -1,5 +1,6 @@
 //! The API as its users call it: one method for each kind of request.
 
+use std::fmt::Write as _;
 use std::time::{Duration, Instant};
 
 use reqwest::{Client, Method, RequestBuilder};
@@ -106,4 +107,17 @@ pub async fn eventually<T>(what: &str, check: impl AsyncFn() -> Option<T>) -> T 
         );
         tokio::time::sleep(Duration::from_millis(10)).await;
     }
+}
+
+/// A query: names as they are, values percent-encoded to the last byte.
+pub fn query(pairs: &[(&str, &str)]) -> String {
+    let mut query = String::new();
+    for (name, value) in pairs {
+        let sign = if query.is_empty() { '?' } else { '&' };
+        write!(query, "{sign}{name}=").unwrap();
+        value
+            .bytes()
+            .for_each(|byte| write!(query, "%{byte:02X}").unwrap());
+    }
+    query
 }

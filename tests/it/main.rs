@@ -1,27 +1,36 @@
 //! One integration test binary: everything is tested through the real programs and sockets.
 
 mod auth;
+mod broadcasts;
 mod caller;
 mod capacity;
 mod chance;
 mod crashes;
 mod create;
+mod cursors;
+mod dedupe;
 mod devices;
 mod docs;
 mod events;
 mod faults;
+mod filters;
 mod flow;
 mod ground;
+mod groups;
 mod hostile;
 mod idempotency;
 mod inbox;
+mod isolation;
 mod machine;
+mod marks;
 mod outages;
 mod payloads;
 mod preferences;
 mod proxy;
 mod pushes;
 mod redelivery;
+mod retract;
 mod stack;
+mod table;
 mod tidy;
 mod totality;

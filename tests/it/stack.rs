@@ -1,10 +1,11 @@
 //! The program `tidings` as a test starts it: a real process, reached over its sockets.
 
+use std::collections::HashMap;
 use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, Command, Stdio};
-use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Mutex, OnceLock};
 
 use base64::Engine as _;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD;
@@ -55,6 +56,7 @@ pub struct Stack {
     data: PathBuf,
     ready: Value,
     signer: Signer,
+    signed: Mutex<HashMap<String, String>>,
 }
 
 /// The stack that most tests share.
@@ -114,7 +116,15 @@ impl Stack {
             data: data.to_owned(),
             ready,
             signer: Signer::open(data).unwrap(),
+            signed: Mutex::default(),
         }
+    }
+
+    /// Starts a stack of its own with this one's key: making a key takes longer than all the rest.
+    pub fn start_another(&self, data: &Path) -> Stack {
+        let key = "token-key.pem";
+        std::fs::copy(self.data.join(key), data.join(key)).unwrap();
+        Stack::start(data)
     }
 
     fn text(&self, name: &str) -> &str {
@@ -189,9 +199,11 @@ impl Stack {
         serde_json::from_slice(&BASE64_URL_SAFE_NO_PAD.decode(claims).unwrap()).unwrap()
     }
 
-    /// A token with these claims, signed with the stack's key.
+    /// A token with these claims, signed with the stack's key; once, since signing is slow.
     pub fn sign(&self, claims: &Value) -> String {
-        self.signer.sign(claims)
+        let mut signed = self.signed.lock().unwrap();
+        let token = signed.entry(claims.to_string());
+        token.or_insert_with(|| self.signer.sign(claims)).clone()
     }
 
     /// The API as a user calls it.
