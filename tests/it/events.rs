@@ -10,6 +10,7 @@ use local::template::Template;
 use serde_json::Value;
 
 use crate::stack::{binaries, root, shared};
+use crate::table::{self, FUTURE, n, s};
 
 /// Whether `found` is what `expected` documents: `"*"` stands for any value, and an object may name
 /// fewer fields than come back.
@@ -88,6 +89,16 @@ async fn every_event_gets_its_documented_answer() {
         ),
         ("AWS_ENDPOINT_URL_SNS".to_owned(), stack.sns().to_owned()),
     ]);
+    // What the events mark and take back.
+    for user in ["events-dora", "events-eve"] {
+        let fields = [
+            ("v", n(1)),
+            ("expires_at", n(FUTURE)),
+            ("t", s("video.liked")),
+            ("ti", s("Bo liked your video")),
+        ];
+        table::put(stack, user, "N#01KAG3N7V0C5S9W2X4Y6Z8A0B1", &fields).await;
+    }
     let (mut wrong, mut count) = (Vec::new(), 0);
     let functions = template().functions;
     assert!(!functions.is_empty());
