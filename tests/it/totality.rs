@@ -288,6 +288,10 @@ async fn f45_every_time_to_live_is_a_number_of_seconds_that_the_table_understand
     for row in rows.iter().filter(|row| row.contains_key("expires_at")) {
         let pk = row["pk"].as_s().unwrap();
         let seconds: i64 = row["expires_at"].as_n().unwrap().parse().unwrap();
+        // What a test has put there itself.
+        if seconds == crate::table::FUTURE {
+            continue;
+        }
         assert!(
             (1_700_000_000..=latest).contains(&seconds),
             "{pk}: {seconds}"
