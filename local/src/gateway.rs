@@ -3,6 +3,7 @@
 use crate::function::{Function, InvokeError};
 use crate::http_event::{Call, event};
 use crate::http_reply::{from_function, internal_error, refusal};
+use crate::output::say;
 use crate::routes::Routes;
 use crate::runtime_api::PAYLOAD_LIMIT;
 use crate::template::{Authorizer, Cors};
@@ -103,11 +104,11 @@ impl Gateway {
             Err(_) => refusal(StatusCode::SERVICE_UNAVAILABLE, "Service Unavailable"),
             Ok(Err(InvokeError::TimedOut | InvokeError::Failed(_))) => internal_error(),
             Ok(Ok(result)) => from_function(&result).unwrap_or_else(|| {
-                eprintln!(
+                say(format_args!(
                     "{} answered what is no HTTP response: {}",
                     function.name(),
                     beginning(&result)
-                );
+                ));
                 internal_error()
             }),
         }

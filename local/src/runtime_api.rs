@@ -2,6 +2,7 @@
 
 use crate::error::Result;
 use crate::ids;
+use crate::output::say;
 use axum::Router;
 use axum::body::{Body, Bytes, to_bytes};
 use axum::extract::{Path, State};
@@ -83,7 +84,7 @@ impl RuntimeApi {
             .with_state(shared);
         let server = tokio::spawn(async move {
             if let Err(error) = axum::serve(listener, router).await {
-                eprintln!("the Runtime API on {address} ended: {error}");
+                say(format_args!("the Runtime API on {address} ended: {error}"));
             }
         });
         Ok(Self {

@@ -4,6 +4,7 @@ use crate::error::{Error, Result};
 use crate::function::Function;
 use crate::gateway::Gateway;
 use crate::outbox::{self, Page};
+use crate::output::say;
 use crate::routes::Routes;
 use crate::state::State;
 use crate::table::Tables;
@@ -184,7 +185,7 @@ fn serve(listener: TcpListener, what: &'static str, router: Router) -> Result<Jo
     let service = router.into_make_service_with_connect_info::<SocketAddr>();
     Ok(tokio::spawn(async move {
         if let Err(error) = axum::serve(listener, service).await {
-            eprintln!("{what} ended: {error}");
+            say(format_args!("{what} ended: {error}"));
         }
     }))
 }

@@ -4,6 +4,7 @@ mod stream;
 mod upkeep;
 
 use crate::error::{Error, Result};
+use crate::output::say;
 use crate::template::TableSpec;
 use dynoxide::Database;
 use dynoxide::errors::DynoxideError;
@@ -56,7 +57,7 @@ impl Tables {
             let ended =
                 dynoxide::server::serve_with_shutdown(listener, served, std::future::pending());
             if let Err(error) = ended.await {
-                eprintln!("DynamoDB stopped: {error}");
+                say(format_args!("DynamoDB stopped: {error}"));
             }
         });
         tasks.spawn(sweep(database.clone()));
@@ -152,7 +153,7 @@ async fn sweep(database: Database) {
         if let Err(error) =
             blocking(move || database.sweep_ttl().map_err(|error| engine(&error))).await
         {
-            eprintln!("time to live: {error}");
+            say(format_args!("time to live: {error}"));
         }
         pause = SWEEP_EVERY.max(begun.elapsed() * 20);
     }
@@ -162,7 +163,7 @@ async fn trim(file: PathBuf) {
     loop {
         let file = file.clone();
         if let Err(error) = blocking(move || upkeep::trim(&file)).await {
-            eprintln!("trimming the stream: {error}");
+            say(format_args!("trimming the stream: {error}"));
         }
         tokio::time::sleep(TRIM_EVERY).await;
     }
