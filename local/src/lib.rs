@@ -5,6 +5,7 @@
 #![deny(clippy::print_stderr, clippy::print_stdout)]
 
 mod cors;
+mod door;
 mod error;
 pub mod filter;
 pub mod function;

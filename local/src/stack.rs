@@ -10,7 +10,7 @@ use crate::state::State;
 use crate::table::Tables;
 use crate::template::{FunctionSpec, Template};
 use crate::tokens::Signer;
-use crate::{mapping, queue, sns};
+use crate::{door, mapping, queue, sns};
 use axum::Router;
 use std::collections::BTreeMap;
 use std::fs::{File, TryLockError};
@@ -76,16 +76,14 @@ impl Stack {
         let mut tasks = Vec::new();
         let sns_listener = listen(0)?;
         let sns = sns_listener.local_addr()?;
-        tasks.push(serve(sns_listener, "SNS", sns::router(state.clone()))?);
+        let push = door::programs_only(sns::router(state.clone()));
+        tasks.push(serve(sns_listener, "SNS", push)?);
 
         let endpoints = BTreeMap::from([
             ("AWS_ENDPOINT_URL_DYNAMODB".to_owned(), tables.url()),
             ("AWS_ENDPOINT_URL_SNS".to_owned(), format!("http://{sns}")),
         ]);
-        let functions: BTreeMap<_, _> = template
-            .functions
-            .iter()
-            .zip(binaries)
+        let functions: BTreeMap<_, _> = (template.functions.iter().zip(binaries))
             .map(|(spec, binary)| {
                 (
                     spec.logical_id.clone(),

@@ -8,6 +8,7 @@ mod crashes;
 mod create;
 mod devices;
 mod docs;
+mod ending;
 mod events;
 mod faults;
 mod flow;
