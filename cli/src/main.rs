@@ -1,5 +1,8 @@
 //! The program `tidings`: without arguments it runs the whole service on this machine.
 
+// Both panic when nobody reads any more.
+#![deny(clippy::print_stderr, clippy::print_stdout)]
+
 mod options;
 mod product;
 mod programs;
@@ -10,6 +13,7 @@ mod workspace;
 use clap::Parser;
 use local::{Result, Signer};
 use options::{Command, Options, Token};
+use std::io::Write as _;
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
@@ -21,7 +25,7 @@ fn main() -> ExitCode {
     match outcome {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("tidings: {error}");
+            local::say(format_args!("tidings: {error}"));
             ExitCode::FAILURE
         }
     }
@@ -30,9 +34,6 @@ fn main() -> ExitCode {
 fn print_token(token: &Token) -> Result<()> {
     let data = workspace::data_folder(token.data.as_deref())?;
     std::fs::create_dir_all(&data)?;
-    println!(
-        "{}",
-        Signer::open(&data)?.sign(&product::claims(&token.holder()))
-    );
-    Ok(())
+    let token = Signer::open(&data)?.sign(&product::claims(&token.holder()));
+    Ok(writeln!(std::io::stdout(), "{token}")?)
 }

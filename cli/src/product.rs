@@ -4,6 +4,7 @@ use local::Signer;
 use local::outbox::Page;
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 const USER_ISSUER: &str = "https://issuer.local/users";
@@ -88,38 +89,46 @@ pub fn parameters(port: u16) -> BTreeMap<String, String> {
     .into()
 }
 
-/// The page with the phones, and the tokens it works with.
-pub fn pages(signer: &Signer, api: &str) -> Vec<Page> {
-    let users: Vec<_> = DEMO_USERS
-        .iter()
-        .map(|id| json!({"id": id, "token": signer.sign(&claims(&Holder::User(id)))}))
-        .collect();
-    let session = json!({
-        "api": api,
-        "producer_token": signer.sign(&claims(&Holder::Producer("producer"))),
-        "users": users,
-    });
-    let page = |path, content_type, body: &str| Page {
+/// The page with the phones, and the tokens it works with: signed when it is loaded, because the service may run for
+/// longer than they are accepted.
+pub fn pages(signer: Signer, api: String) -> Vec<Page> {
+    let file = |path, content_type, body: &'static str| Page {
         path,
         content_type,
-        body: body.to_owned(),
+        body: Arc::new(move || body.to_owned()),
     };
     vec![
-        page(
+        file(
             "index.html",
             "text/html; charset=utf-8",
             include_str!("../page/index.html"),
         ),
-        page(
+        file(
             "page.css",
             "text/css; charset=utf-8",
             include_str!("../page/page.css"),
         ),
-        page(
+        file(
             "page.js",
             "text/javascript; charset=utf-8",
             include_str!("../page/page.js"),
         ),
-        page("session.json", "application/json", &session.to_string()),
+        Page {
+            path: "session.json",
+            content_type: "application/json",
+            body: Arc::new(move || session(&signer, &api).to_string()),
+        },
     ]
+}
+
+fn session(signer: &Signer, api: &str) -> Value {
+    let users: Vec<_> = DEMO_USERS
+        .iter()
+        .map(|id| json!({"id": id, "token": signer.sign(&claims(&Holder::User(id)))}))
+        .collect();
+    json!({
+        "api": api,
+        "producer_token": signer.sign(&claims(&Holder::Producer("producer"))),
+        "users": users,
+    })
 }

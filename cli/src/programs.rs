@@ -3,7 +3,8 @@
 use local::template::FunctionSpec;
 use local::{Error, Result};
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::Stdio;
+use tokio::process::Command;
 
 /// What cargo sets for a program it runs. Build scripts of dependencies watch some of them: inherited, they would have
 /// those dependencies built again in every run.
@@ -17,8 +18,9 @@ const SET_BY_CARGO: &[&str] = &[
     "CARGO_TARGET_TMPDIR",
 ];
 
-/// Builds the functions' programs, with the progress on standard error; answers the folder they are in.
-pub fn build(root: &Path, functions: &[FunctionSpec], release: bool) -> Result<PathBuf> {
+/// Builds the functions' programs, with the progress on standard error; answers the folder they are in. Dropped, it ends
+/// the build.
+pub async fn build(root: &Path, functions: &[FunctionSpec], release: bool) -> Result<PathBuf> {
     let own = std::env::current_exe()?;
     let own_folder = own
         .parent()
@@ -27,7 +29,7 @@ pub fn build(root: &Path, functions: &[FunctionSpec], release: bool) -> Result<P
         .parent()
         .ok_or_else(|| Error::new("this program is in no target folder"))?;
     let release = release || own_folder.ends_with("release");
-    eprintln!("building the functions; the first time takes minutes");
+    local::say("building the functions; the first time takes minutes");
 
     let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
     let mut command = Command::new(cargo);
@@ -52,7 +54,9 @@ pub fn build(root: &Path, functions: &[FunctionSpec], release: bool) -> Result<P
     let status = command
         .stdin(Stdio::null())
         .stdout(Stdio::null())
+        .kill_on_drop(true)
         .status()
+        .await
         .map_err(|error| Error::new(format!("cargo does not start: {error}")))?;
     if !status.success() {
         return Err(Error::new("the functions do not build"));

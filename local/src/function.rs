@@ -2,6 +2,7 @@
 
 use crate::instance::{Instance, Launch};
 use crate::intrinsics::function_arn;
+use crate::output::say;
 use crate::template::{FunctionSpec, REGION};
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -135,12 +136,14 @@ impl Function {
         match error {
             InvokeError::TimedOut => {
                 let seconds = self.0.timeout.as_secs();
-                eprintln!(
+                say(format_args!(
                     "{} TIMED OUT after {seconds} s; it said last: {last_lines}",
                     self.name()
-                );
+                ));
             }
-            InvokeError::Failed(reason) => eprintln!("{} FAILED: {reason}", self.name()),
+            InvokeError::Failed(reason) => {
+                say(format_args!("{} FAILED: {reason}", self.name()));
+            }
         }
     }
 

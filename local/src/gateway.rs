@@ -3,17 +3,17 @@
 use crate::function::{Function, InvokeError};
 use crate::http_event::{Call, event};
 use crate::http_reply::{from_function, internal_error, refusal};
+use crate::output::say;
 use crate::routes::Routes;
 use crate::runtime_api::PAYLOAD_LIMIT;
 use crate::template::{Authorizer, Cors};
 use crate::tokens::Signer;
-use crate::{cors, ids};
+use crate::{cors, door, ids};
 use axum::Router;
 use axum::body::{Body, Bytes, to_bytes};
 use axum::extract::{ConnectInfo, Request, State};
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, HeaderValue, Response, StatusCode, header};
-use axum::middleware::{Next, from_fn};
 use serde_json::{Map, Value};
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -48,7 +48,7 @@ impl Gateway {
     /// The API, with `own` under a path prefix that belongs to the stack.
     pub fn router(self, own: Router) -> Router {
         let api = Router::new().fallback(answer).with_state(Arc::new(self));
-        api.merge(own.layer(from_fn(only_this_machine)))
+        api.merge(door::this_machine_only(own))
     }
 
     async fn respond(
@@ -103,11 +103,11 @@ impl Gateway {
             Err(_) => refusal(StatusCode::SERVICE_UNAVAILABLE, "Service Unavailable"),
             Ok(Err(InvokeError::TimedOut | InvokeError::Failed(_))) => internal_error(),
             Ok(Ok(result)) => from_function(&result).unwrap_or_else(|| {
-                eprintln!(
+                say(format_args!(
                     "{} answered what is no HTTP response: {}",
                     function.name(),
                     beginning(&result)
-                );
+                ));
                 internal_error()
             }),
         }
@@ -173,21 +173,6 @@ async fn answer(
     let id = HeaderValue::from_str(&id).expect("a UUID is plain text");
     response.headers_mut().insert("apigw-requestid", id);
     response
-}
-
-/// Keeps the stack's own pages from web sites that point a name of theirs at this machine.
-async fn only_this_machine(request: Request, next: Next) -> Response<Body> {
-    let host = request
-        .headers()
-        .get(header::HOST)
-        .and_then(|host| host.to_str().ok())
-        .unwrap_or_default();
-    let name = host.rsplit_once(':').map_or(host, |(name, _)| name);
-    if ["127.0.0.1", "localhost"].contains(&name) {
-        next.run(request).await
-    } else {
-        refusal(StatusCode::FORBIDDEN, "Forbidden")
-    }
 }
 
 fn challenge(status: StatusCode, message: &str, details: &str) -> Response<Body> {

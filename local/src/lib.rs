@@ -1,7 +1,11 @@
 //! Runs a SAM template on this machine: the real function binaries over the Lambda Runtime API, and narrow stand-ins
 //! for the managed services around them, in one process and on 127.0.0.1 only.
 
+// Both panic when nobody reads any more; what is said goes through `say`.
+#![deny(clippy::print_stderr, clippy::print_stdout)]
+
 mod cors;
+mod door;
 mod error;
 pub mod filter;
 pub mod function;
@@ -26,5 +30,6 @@ mod tokens;
 mod yaml;
 
 pub use error::{Error, Result};
+pub use output::say;
 pub use stack::{Options, Stack, listen};
 pub use tokens::Signer;

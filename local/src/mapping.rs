@@ -13,6 +13,7 @@ mod progress;
 use crate::error::{Error, Result};
 use crate::filter::Filter;
 use crate::function::Function;
+use crate::output::say;
 use crate::state::State;
 use crate::table::{Record, Stream, Tables};
 use crate::template::{StartingPosition, StreamSource};
@@ -30,6 +31,8 @@ use tokio::task::{JoinHandle, JoinSet};
 const POLL: Duration = Duration::from_millis(20);
 /// The pause before the first retry; it doubles with each further one.
 const FIRST_PAUSE: Duration = Duration::from_millis(250);
+/// The pause before lanes that broke begin again.
+const RESTART_PAUSE: Duration = Duration::from_millis(500);
 /// The most records that are read and not done.
 const MAX_OPEN: usize = 10_000;
 
@@ -89,6 +92,7 @@ where
         progress: Progress::default(),
         // The place to begin at is kept too, or a restart before the first record would skip what came between.
         unsaved: position.clone(),
+        reached: position.clone(),
         position,
     };
     Ok(tokio::spawn(reader.run(delivery)))
@@ -104,24 +108,46 @@ struct Reader {
     progress: Progress,
     /// The last record read.
     position: Option<String>,
+    /// The last record that is done with all before it.
+    reached: Option<String>,
     /// A checkpoint that is not in the state file yet.
     unsaved: Option<String>,
 }
 
 impl Reader {
+    /// Delivers for ever. A lane only ends by a fault of its own; all of them then begin again at the checkpoint.
     async fn run<I, F>(mut self, delivery: Arc<Delivery<I>>)
     where
         I: Fn(Vec<u8>) -> F + Clone + Send + Sync + 'static,
         F: Future<Output = Invoked> + Send + 'static,
     {
-        // Dropped, and with it every lane, when this task is aborted.
-        let mut tasks = JoinSet::new();
-        let mut lanes = Vec::new();
-        for _ in 0..delivery.source.parallelization.max(1) {
-            let (sender, inbox) = mpsc::unbounded_channel();
-            tasks.spawn(Lane::new(Arc::clone(&delivery), inbox).run());
-            lanes.push(sender);
+        loop {
+            // Dropped, and with it every lane, when this task is aborted.
+            let mut tasks = JoinSet::new();
+            let mut lanes = Vec::new();
+            for _ in 0..delivery.source.parallelization.max(1) {
+                let (sender, inbox) = mpsc::unbounded_channel();
+                tasks.spawn(Lane::new(Arc::clone(&delivery), inbox).run());
+                lanes.push(sender);
+            }
+            let why = self.feed(&lanes, &mut tasks).await;
+            say(format_args!(
+                "{}: a lane BROKE ({why}); what it held is delivered again",
+                self.id
+            ));
+            tasks.shutdown().await;
+            self.progress.forget();
+            self.position.clone_from(&self.reached);
+            tokio::time::sleep(RESTART_PAUSE).await;
         }
+    }
+
+    /// Keeps the lanes busy until one of them ends, and says why it did.
+    async fn feed(
+        &mut self,
+        lanes: &[mpsc::UnboundedSender<Vec<Entry>>],
+        tasks: &mut JoinSet<()>,
+    ) -> String {
         loop {
             let read = if self.progress.open() < MAX_OPEN {
                 self.read().await
@@ -131,16 +157,21 @@ impl Reader {
             let pause = match read {
                 Ok(records) if records.is_empty() => POLL,
                 Ok(records) => {
-                    self.hand_out(records, &lanes);
+                    self.hand_out(records, lanes);
                     Duration::ZERO
                 }
                 Err(error) => {
-                    eprintln!("{}: {error}", self.id);
+                    say(format_args!("{}: {error}", self.id));
                     Duration::from_secs(1)
                 }
             };
-            if let Ok(Some(places)) = tokio::time::timeout(pause, self.done.recv()).await {
-                self.progress.finish(&places);
+            tokio::select! {
+                biased;
+                Some(ended) = tasks.join_next() => {
+                    return ended.map_or_else(|error| error.to_string(), |()| "it ended".to_owned());
+                }
+                Some(places) = self.done.recv() => self.progress.finish(&places),
+                () = tokio::time::sleep(pause) => {}
             }
             while let Ok(places) = self.done.try_recv() {
                 self.progress.finish(&places);
@@ -175,24 +206,23 @@ impl Reader {
             }
         }
         for (lane, share) in lanes.iter().zip(shares) {
-            if !share.is_empty() && lane.send(share).is_err() {
-                eprintln!(
-                    "{}: a lane stopped; its records are delivered at the next start",
-                    self.id
-                );
+            if !share.is_empty() {
+                // A lane that is gone takes nothing; all of them begin again as soon as that is seen.
+                lane.send(share).ok();
             }
         }
     }
 
     async fn save(&mut self) {
         if let Some(sequence) = self.progress.advance() {
+            self.reached = Some(sequence.clone());
             self.unsaved = Some(sequence);
         }
         if let Some(sequence) = &self.unsaved {
             match self.state.save_checkpoint(&self.id, sequence).await {
                 Ok(()) => self.unsaved = None,
                 // Tried again with the next record; until then a restart would only repeat more.
-                Err(error) => eprintln!("{}: {error}", self.id),
+                Err(error) => say(format_args!("{}: {error}", self.id)),
             }
         }
     }

@@ -12,6 +12,7 @@ use axum::routing::get;
 use rusqlite::{Connection, Row, params};
 use serde::Deserialize;
 use serde_json::{Value, json};
+use std::sync::Arc;
 use std::time::Duration;
 use tokio::time::{Instant, timeout_at};
 
@@ -25,14 +26,14 @@ const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; c
     img-src 'self' data: http: https:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
 
 /// A file to serve.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct Page {
     /// Its path below `/_local/`, without a leading slash. `index.html` is also what `/_local/` shows.
     pub path: &'static str,
     /// Its content type.
     pub content_type: &'static str,
-    /// What is in it.
-    pub body: String,
+    /// What is in it, made anew for each request.
+    pub body: Arc<dyn Fn() -> String + Send + Sync>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -62,10 +63,7 @@ pub fn router(state: State, pages: Vec<Page>) -> Router {
     for page in pages {
         let path = format!("/_local/{}", page.path);
         let serve = move || {
-            std::future::ready((
-                [(header::CONTENT_TYPE, page.content_type)],
-                page.body.clone(),
-            ))
+            std::future::ready(([(header::CONTENT_TYPE, page.content_type)], (page.body)()))
         };
         if page.path == "index.html" {
             router = router.route("/_local/", get(serve.clone()));

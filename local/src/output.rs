@@ -1,13 +1,22 @@
-//! What functions say: shown on standard error in a quiet form, and the last lines kept for a report.
+//! What the stack and its functions say: shown on standard error, a function's lines in a quiet form and the last of them
+//! kept for a report.
 
 use serde_json::Value;
 use std::collections::VecDeque;
-use std::fmt::Write;
+use std::fmt::{Display, Write};
+use std::io::Write as _;
 use std::sync::{Mutex, PoisonError};
 use tokio::io::{AsyncBufReadExt, AsyncRead, BufReader};
 
 /// How many lines a report holds.
 const KEPT_LINES: usize = 20;
+
+/// Says a line on standard error, for as long as anybody reads it.
+pub fn say(line: impl Display) {
+    let line = format!("{line}\n");
+    // If it cannot be written, there is nobody left to tell; a stack that works goes on.
+    std::io::stderr().write_all(line.as_bytes()).ok();
+}
 
 /// The last lines one function instance wrote.
 #[derive(Default)]
@@ -29,7 +38,7 @@ impl Tail {
             if line.is_empty() {
                 continue;
             }
-            eprintln!("{function}: {line}");
+            say(format_args!("{function}: {line}"));
             let mut kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
             if kept.len() == KEPT_LINES {
                 kept.pop_front();

@@ -1,7 +1,8 @@
 //! The Lambda Runtime API: one listener per function instance, on which the function asks for events and answers them.
 
 use crate::error::Result;
-use crate::ids;
+use crate::output::say;
+use crate::{door, ids};
 use axum::Router;
 use axum::body::{Body, Bytes, to_bytes};
 use axum::extract::{Path, State};
@@ -82,8 +83,9 @@ impl RuntimeApi {
             .route("/2018-06-01/runtime/init/error", post(init_error))
             .with_state(shared);
         let server = tokio::spawn(async move {
+            let router = door::programs_only(router);
             if let Err(error) = axum::serve(listener, router).await {
-                eprintln!("the Runtime API on {address} ended: {error}");
+                say(format_args!("the Runtime API on {address} ended: {error}"));
             }
         });
         Ok(Self {

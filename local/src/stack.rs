@@ -4,12 +4,13 @@ use crate::error::{Error, Result};
 use crate::function::Function;
 use crate::gateway::Gateway;
 use crate::outbox::{self, Page};
+use crate::output::say;
 use crate::routes::Routes;
 use crate::state::State;
 use crate::table::Tables;
 use crate::template::{FunctionSpec, Template};
 use crate::tokens::Signer;
-use crate::{mapping, queue, sns};
+use crate::{door, mapping, queue, sns};
 use axum::Router;
 use std::collections::BTreeMap;
 use std::fs::{File, TryLockError};
@@ -75,16 +76,14 @@ impl Stack {
         let mut tasks = Vec::new();
         let sns_listener = listen(0)?;
         let sns = sns_listener.local_addr()?;
-        tasks.push(serve(sns_listener, "SNS", sns::router(state.clone()))?);
+        let push = door::programs_only(sns::router(state.clone()));
+        tasks.push(serve(sns_listener, "SNS", push)?);
 
         let endpoints = BTreeMap::from([
             ("AWS_ENDPOINT_URL_DYNAMODB".to_owned(), tables.url()),
             ("AWS_ENDPOINT_URL_SNS".to_owned(), format!("http://{sns}")),
         ]);
-        let functions: BTreeMap<_, _> = template
-            .functions
-            .iter()
-            .zip(binaries)
+        let functions: BTreeMap<_, _> = (template.functions.iter().zip(binaries))
             .map(|(spec, binary)| {
                 (
                     spec.logical_id.clone(),
@@ -184,7 +183,7 @@ fn serve(listener: TcpListener, what: &'static str, router: Router) -> Result<Jo
     let service = router.into_make_service_with_connect_info::<SocketAddr>();
     Ok(tokio::spawn(async move {
         if let Err(error) = axum::serve(listener, service).await {
-            eprintln!("{what} ended: {error}");
+            say(format_args!("{what} ended: {error}"));
         }
     }))
 }

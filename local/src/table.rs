@@ -1,9 +1,12 @@
 //! The embedded `DynamoDB`: one database file in the data folder, served over `DynamoDB`'s own HTTP protocol.
 
+mod server;
 mod stream;
 mod upkeep;
 
+use crate::door;
 use crate::error::{Error, Result};
+use crate::output::say;
 use crate::template::TableSpec;
 use dynoxide::Database;
 use dynoxide::errors::DynoxideError;
@@ -51,12 +54,10 @@ impl Tables {
         let url = format!("http://{}", listener.local_addr()?);
 
         let mut tasks = JoinSet::new();
-        let served = database.clone();
+        let router = door::programs_only(server::router(database.clone()));
         tasks.spawn(async move {
-            let ended =
-                dynoxide::server::serve_with_shutdown(listener, served, std::future::pending());
-            if let Err(error) = ended.await {
-                eprintln!("DynamoDB stopped: {error}");
+            if let Err(error) = axum::serve(listener, router).await {
+                say(format_args!("DynamoDB stopped: {error}"));
             }
         });
         tasks.spawn(sweep(database.clone()));
@@ -152,7 +153,7 @@ async fn sweep(database: Database) {
         if let Err(error) =
             blocking(move || database.sweep_ttl().map_err(|error| engine(&error))).await
         {
-            eprintln!("time to live: {error}");
+            say(format_args!("time to live: {error}"));
         }
         pause = SWEEP_EVERY.max(begun.elapsed() * 20);
     }
@@ -162,7 +163,7 @@ async fn trim(file: PathBuf) {
     loop {
         let file = file.clone();
         if let Err(error) = blocking(move || upkeep::trim(&file)).await {
-            eprintln!("trimming the stream: {error}");
+            say(format_args!("trimming the stream: {error}"));
         }
         tokio::time::sleep(TRIM_EVERY).await;
     }
@@ -273,29 +274,5 @@ pub(crate) mod tests {
             json!({"type": "Service", "principalId": "dynamodb.amazonaws.com"})
         );
         assert!(stream.read(Some(&removed[0].sequence)).unwrap().is_empty());
-    }
-
-    #[tokio::test]
-    async fn it_speaks_dynamodbs_http_protocol_on_loopback() {
-        let dir = tempfile::tempdir().unwrap();
-        let tables = Tables::start(dir.path(), &[spec()]).await.unwrap();
-        assert!(
-            tables.url().starts_with("http://127.0.0.1:"),
-            "{}",
-            tables.url()
-        );
-        let address = tables.url().replace("http://", "");
-        let answer = blocking(move || {
-            use std::io::{Read, Write};
-            let mut connection = std::net::TcpStream::connect(&address)?;
-            write!(
-                connection,
-                "GET / HTTP/1.1\r\nhost: {address}\r\nconnection: close\r\n\r\n"
-            )?;
-            let mut answer = String::new();
-            connection.read_to_string(&mut answer)?;
-            Ok(answer)
-        });
-        assert!(answer.await.unwrap().contains("healthy"));
     }
 }

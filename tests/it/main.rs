@@ -11,6 +11,7 @@ mod cursors;
 mod dedupe;
 mod devices;
 mod docs;
+mod ending;
 mod events;
 mod faults;
 mod filters;

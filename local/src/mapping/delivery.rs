@@ -4,6 +4,7 @@ use super::answer::{self, Answer};
 use super::lane::{Entry, event};
 use super::letter::{Condition, Letter};
 use crate::function::InvokeError;
+use crate::output::say;
 use crate::queue;
 use crate::state::{self, State};
 use crate::template::StreamSource;
@@ -82,8 +83,9 @@ where
                     let mut rest = batch.split_off(index);
                     self.finish(&batch.records);
                     self.tell(&mut rest, "the function reported failed records");
-                    // Bisecting at the reported record is a split like any other; at the first one nothing is split.
-                    if self.source.bisect && index > 0 {
+                    if index > 0 {
+                        // The batch got on: what is left of it is as good as a new one.
+                        rest.failures = 0;
                         left.push(rest);
                     } else {
                         left.extend(self.count_failure(rest).await);
@@ -157,11 +159,11 @@ where
     }
 
     async fn give_up(&self, batch: &Batch, condition: Condition) {
-        eprintln!(
+        say(format_args!(
             "{}: gave up {} records ({condition:?})",
             self.source.id,
             batch.records.len()
-        );
+        ));
         if let Some(queue) = &self.source.on_failure {
             let letter = Letter {
                 condition,
@@ -182,8 +184,13 @@ where
         loop {
             match queue::send(&self.state, queue, body.clone()).await {
                 Ok(true) => return,
-                Ok(false) => return eprintln!("{}: there is no queue {queue}", self.source.id),
-                Err(error) => eprintln!("{}: {error}", self.source.id),
+                Ok(false) => {
+                    return say(format_args!(
+                        "{}: there is no queue {queue}",
+                        self.source.id
+                    ));
+                }
+                Err(error) => say(format_args!("{}: {error}", self.source.id)),
             }
             tokio::time::sleep(Duration::from_secs(1)).await;
         }
@@ -200,11 +207,11 @@ where
     /// Says why the batch failed, the first time it does.
     fn tell(&self, batch: &mut Batch, reason: &str) {
         if !std::mem::replace(&mut batch.told, true) {
-            eprintln!(
+            say(format_args!(
                 "{}: a batch of {} records failed: {reason}",
                 self.source.id,
                 batch.records.len()
-            );
+            ));
         }
     }
 }

@@ -35,6 +35,12 @@ impl Progress {
         }
     }
 
+    /// Forgets what is open, to be read again: under new places, so that late news of the old ones means nothing.
+    pub(super) fn forget(&mut self) {
+        self.first += self.open.len() as u64;
+        self.open.clear();
+    }
+
     /// The sequence number up to which every record is done, if it moved.
     pub(super) fn advance(&mut self) -> Option<String> {
         let mut reached = None;

@@ -71,7 +71,7 @@ impl Fixture {
                         .as_str()
                         .unwrap()
                         .to_owned();
-                    let mut counts = counts.lock().unwrap();
+                    let mut counts = counts.lock().unwrap_or_else(PoisonError::into_inner);
                     let count = counts.entry(key.clone()).or_insert(0);
                     *count += 1;
                     match reply(&key, *count) {
@@ -182,6 +182,46 @@ async fn a_reported_record_is_tried_again_with_those_after_it() {
         [vec!["a", "b", "c"], vec!["b", "c"], vec!["b", "c"]]
     );
     assert!(fixture.letters().await.is_empty());
+}
+
+#[tokio::test]
+async fn a_batch_that_got_on_has_all_its_retries_again() {
+    let mut fixture = Fixture::new().await;
+    fixture.source.bisect = false;
+    for key in ["a", "b"] {
+        put(&fixture.tables, key, LATER);
+    }
+    // Two failures of the whole, one at its second record, two of what is left: five, but never three in a row.
+    let handle = fixture.start(|key, count| match (key, count) {
+        ("a", ..=2) => None,
+        (_, count) => Some(key == "a" || count > 5),
+    });
+    fixture.settled().await;
+    handle.abort();
+    assert_eq!(fixture.seen().len(), 6);
+    assert!(fixture.letters().await.is_empty());
+}
+
+#[tokio::test]
+async fn a_lane_that_breaks_begins_again_and_loses_nothing() {
+    let mut fixture = Fixture::new().await;
+    fixture.source.batch_size = 1;
+    fixture.source.parallelization = 2;
+    for key in ["a", "b", "c", "d"] {
+        put(&fixture.tables, key, LATER);
+    }
+    let handle = fixture.start(|key, count| {
+        assert!(key != "b" || count > 1, "the first b breaks its lane");
+        Some(true)
+    });
+    fixture.settled().await;
+    handle.abort();
+    let seen = fixture.seen().concat();
+    assert!(
+        ["a", "b", "c", "d"]
+            .iter()
+            .all(|key| seen.contains(&(*key).to_owned()))
+    );
 }
 
 #[tokio::test]

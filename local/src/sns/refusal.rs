@@ -2,6 +2,7 @@
 
 use super::protocol::{NAMESPACE, escape};
 use crate::error::Error;
+use crate::output::say;
 use axum::http::StatusCode;
 
 /// An `ErrorResponse`.
@@ -60,7 +61,7 @@ impl Refusal {
 
 impl From<Error> for Refusal {
     fn from(error: Error) -> Self {
-        eprintln!("SNS: {error}");
+        say(format_args!("SNS: {error}"));
         Self::internal()
     }
 }

@@ -28,8 +28,8 @@ pub struct Stream {
     database: Database,
     /// A connection that only watches whether anything was committed, at a hundredth of a read's price.
     doorbell: Connection,
-    /// What the doorbell showed when the stream was last read to its end.
-    seen: Option<i64>,
+    /// What the doorbell showed when there was nothing after this sequence number.
+    seen: Option<(i64, Option<String>)>,
     native_arn: String,
     arn: String,
     shard: String,
@@ -71,13 +71,14 @@ impl Stream {
     }
 
     /// Up to 1,000 records after the sequence number `after`, or from the oldest one. Cheap when nothing was written
-    /// since a read that came back empty.
+    /// since the same read came back empty.
     pub fn read(&mut self, after: Option<&str>) -> Result<Vec<Record>> {
         // Before the read, so that a commit between the two rings again.
         let version = self
             .doorbell
             .query_row("PRAGMA data_version", [], |row| row.get(0))?;
-        if self.seen == Some(version) {
+        let seen = Some((version, after.map(str::to_owned)));
+        if self.seen == seen {
             return Ok(Vec::new());
         }
         let kind = if after.is_some() {
@@ -86,7 +87,7 @@ impl Stream {
             "TRIM_HORIZON"
         };
         let records = self.records(kind, after)?;
-        self.seen = records.is_empty().then_some(version);
+        self.seen = if records.is_empty() { seen } else { None };
         records
             .into_iter()
             .map(|record| self.convert(record))

@@ -1,5 +1,6 @@
 //! SNS and the outbox on a port, and a client that writes HTTP by hand.
 
+use crate::door;
 use crate::outbox::{self, Page};
 use crate::sns::router;
 use crate::state::State;
@@ -23,9 +24,10 @@ impl Server {
         let page = Page {
             path: "index.html",
             content_type: "text/html",
-            body: "<p>".to_owned(),
+            body: std::sync::Arc::new(|| "<p>".to_owned()),
         };
-        let app = router(state.clone()).merge(outbox::router(state, vec![page]));
+        let app =
+            door::programs_only(router(state.clone())).merge(outbox::router(state, vec![page]));
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap().to_string();
         tokio::spawn(async move { axum::serve(listener, app).await });
