@@ -3,9 +3,8 @@
 //!
 //! `cargo test` takes every third point of the larger requests, by their number; `TIDINGS_FULL=1` takes all.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
-use futures_util::future::join_all;
 use futures_util::stream::{self, StreamExt};
 use local::function::Function;
 use serde_json::{Value, json};
@@ -13,7 +12,7 @@ use serde_json::{Value, json};
 use crate::create::note;
 use crate::ground::{Ground, Http, Reply, RowKey, create, stored};
 use crate::proxy::{Fault, Proxy, Rule};
-use crate::stack::{shared, unique};
+use crate::stack::unique;
 
 const KILLS: [Fault; 3] = [
     Fault::KillBefore,
@@ -39,7 +38,7 @@ fn points(calls: usize) -> Vec<(usize, Fault)> {
 }
 
 /// Runs `run` at every crash point of a request whose clean run makes `calls` calls.
-async fn at_every_point<F>(calls: usize, run: impl Fn(usize, Fault) -> F)
+pub async fn at_every_point<F>(calls: usize, run: impl Fn(usize, Fault) -> F)
 where
     F: Future<Output = ()>,
 {
@@ -49,7 +48,7 @@ where
 }
 
 /// A function that is killed at a call.
-async fn doomed(ground: &Ground, binary: &str, call: usize, kill: Fault) -> (Function, Proxy) {
+pub async fn doomed(ground: &Ground, binary: &str, call: usize, kill: Fault) -> (Function, Proxy) {
     let proxy = ground.proxy(false).await;
     let function = ground.function(binary, Some(&proxy));
     proxy.victim(&function);
@@ -69,14 +68,14 @@ async fn accepted(request: &Http, function: &Function) -> Reply {
     panic!("it is never accepted: {request:?}");
 }
 
-fn for_each(recipients: &[String]) -> Value {
+pub fn for_each(recipients: &[String]) -> Value {
     let mut note = note("x");
     note["recipients"] = json!(recipients);
     note
 }
 
 /// Users that no other run has.
-fn people(count: usize) -> Vec<String> {
+pub fn people(count: usize) -> Vec<String> {
     (0..count).map(|_| unique("crash")).collect()
 }
 
@@ -166,7 +165,7 @@ async fn f8_i2_a_batch_killed_at_any_call_is_completed_by_its_repeat() {
     create_survives(batch, None).await;
 }
 
-fn registration(user: &str, token: &str) -> Http {
+pub fn registration(user: &str, token: &str) -> Http {
     Http::new("PUT /v1/me/devices/{device_id}", user)
         .path("device_id", "phone")
         .json(&json!({"platform": "fcm", "token": token}))
@@ -236,121 +235,4 @@ async fn f17_a_registration_killed_at_any_call_is_completed_by_its_repeat() {
 #[tokio::test(flavor = "multi_thread")]
 async fn f35_i10_a_token_on_the_move_is_never_with_two_users_wherever_it_is_killed() {
     registration_survives(true).await;
-}
-
-/// How often SNS accepted a push for each token: the ledger.
-async fn ledger() -> BTreeMap<String, usize> {
-    let (mut ledger, mut after) = (BTreeMap::new(), json!(0));
-    loop {
-        let url = format!("{}/_local/outbox?limit=1000&after={after}", shared().api());
-        let answer: Value = reqwest::get(url).await.unwrap().json().await.unwrap();
-        let pushes = answer["data"].as_array().unwrap();
-        for push in pushes {
-            *ledger
-                .entry(push["token"].as_str().unwrap().to_owned())
-                .or_default() += 1;
-        }
-        if pushes.is_empty() {
-            return ledger;
-        }
-        after = answer["next"].clone();
-    }
-}
-
-/// Three notifications whose pushes are due, each for a user with one device; and their batch.
-struct Due {
-    rows: Vec<RowKey>,
-    tokens: Vec<String>,
-    event: Vec<u8>,
-}
-
-impl Due {
-    async fn new(ground: &Ground, devices: &Function, creator: &Function) -> Due {
-        let users = people(3);
-        let tokens: Vec<String> = (0..3).map(|_| unique("crash-token")).collect();
-        let registered = users.iter().zip(&tokens).map(async |(user, token)| {
-            let reply = registration(user, token).send(devices).await.unwrap();
-            assert_eq!(reply.status, 201, "{reply:?}");
-        });
-        join_all(registered).await;
-        let reply = create(None, &for_each(&users)).send(creator).await.unwrap();
-        let rows = stored(&reply);
-        assert_eq!(rows.len(), 3, "{reply:?}");
-        let records = rows.iter().enumerate().map(|(index, (pk, sk))| {
-            let keys = json!({"pk": {"S": pk}, "sk": {"S": sk}});
-            json!({"eventName": "INSERT", "dynamodb": {"Keys": keys, "SequenceNumber": index.to_string()}})
-        });
-        let event = json!({"Records": records.collect::<Vec<_>>()});
-        assert!(ground.row(&rows[0].0, &rows[0].1).await.is_some());
-        Due {
-            rows,
-            tokens,
-            event: event.to_string().into_bytes(),
-        }
-    }
-
-    /// Whether each outcome is on its row.
-    async fn recorded(&self, ground: &Ground) -> Vec<bool> {
-        let rows = self.rows.iter().map(|(pk, sk)| ground.row(pk, sk));
-        let rows = join_all(rows).await;
-        rows.into_iter()
-            .map(|row| row.unwrap()["po"]["s"] == "sent")
-            .collect()
-    }
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn f17_i4_i5_a_batch_killed_at_any_call_is_pushed_and_repeats_are_counted() {
-    let ground = Ground::new().await;
-    let devices = ground.function("manage-devices", None);
-    let creator = ground.function("create-notifications", None);
-    let healthy = ground.function("push-notifications", None);
-    let proxy = ground.proxy(false).await;
-    let function = ground.function("push-notifications", Some(&proxy));
-    let clean = Due::new(&ground, &devices, &creator).await;
-    let nothing_left = br#"{"batchItemFailures":[]}"#;
-    assert_eq!(
-        function.invoke(clean.event.clone()).await.unwrap(),
-        nothing_left
-    );
-    assert_eq!(clean.recorded(&ground).await, [true; 3]);
-    let calls = proxy.calls("").len();
-
-    let expected = std::sync::Mutex::new(BTreeMap::new());
-    for token in clean.tokens {
-        expected.lock().unwrap().insert(token, 1);
-    }
-    at_every_point(calls, async |call, kill| {
-        let at = format!("{kill:?} at call {call} of {calls}");
-        let due = Due::new(&ground, &devices, &creator).await;
-        let (function, _proxy) = doomed(&ground, "push-notifications", call, kill).await;
-        let first = function.invoke(due.event.clone()).await;
-        assert!(first.is_err() || kill == Fault::KillAfterReply, "{at}");
-        let (before, recorded) = (ledger().await, due.recorded(&ground).await);
-        // A batch is delivered again until nothing of it is left, and once more.
-        for _ in 0..2 {
-            let answer = healthy.invoke(due.event.clone()).await.unwrap();
-            assert_eq!(answer, nothing_left, "{at}");
-        }
-        assert_eq!(due.recorded(&ground).await, [true; 3], "{at}");
-        for (token, recorded) in due.tokens.into_iter().zip(recorded) {
-            let accepted = before.get(&token).copied().unwrap_or(0);
-            assert!(
-                accepted <= 1 && (accepted == 1 || !recorded),
-                "{at}: {accepted} for {token}"
-            );
-            // Ambiguous: SNS took it, and the kill came before the mark.
-            let ambiguous = accepted - usize::from(recorded);
-            expected.lock().unwrap().insert(token, 1 + ambiguous);
-        }
-    })
-    .await;
-    let (ledger, expected) = (ledger().await, expected.into_inner().unwrap());
-    assert!(
-        expected.values().any(|pushes| *pushes > 1),
-        "no kill was ambiguous"
-    );
-    for (token, pushes) in expected {
-        assert_eq!(ledger.get(&token), Some(&pushes), "{token}");
-    }
 }

@@ -140,7 +140,8 @@ impl Life<'_> {
         life
     }
 
-    async fn live(mut self, steps: usize) -> Checked {
+    /// Takes the steps; at the end the table must hold the model's rows and no others.
+    async fn live(mut self, ground: &Ground, steps: usize) -> Checked {
         for count in 0..steps {
             let step = draw_step(&mut self.chance);
             let user = self.chance.below(2);
@@ -162,6 +163,12 @@ impl Life<'_> {
                 }
             };
             checked.map_err(|difference| format!("step {count}, {step:?}: {difference}"))?;
+        }
+        for person in &self.people {
+            let rows = ground.inbox(person.id.as_str()).await.into_iter();
+            let found: Vec<String> = rows.map(|(_, sk)| sk).collect();
+            let expected: Vec<String> = person.rows.keys().map(|id| format!("N#{id}")).collect();
+            same("the rows in the table", &expected, &found)?;
         }
         Ok(())
     }
@@ -330,7 +337,7 @@ async fn i8_i9_every_reply_is_what_the_model_says() {
         None => (1..=steps.div_ceil(LIFE as u64)).collect(),
     };
     let lives = stream::iter(seeds).map(async |seed| {
-        let lived = Box::pin(Life::new(&store, seed).live(LIFE)).await;
+        let lived = Box::pin(Life::new(&store, seed).live(&ground, LIFE)).await;
         lived.map_err(|difference| format!("TIDINGS_SEED={seed}: {difference}"))
     });
     let wrong = lives

@@ -28,6 +28,7 @@ mod outages;
 mod payloads;
 mod preferences;
 mod proxy;
+mod publishes;
 mod pushes;
 mod redelivery;
 mod retract;

@@ -159,8 +159,10 @@ impl Person {
             let covered = self.read_up_to.is_some_and(|(up_to, _)| n.id <= up_to);
             n.read_at.is_none() && !covered
         });
+        // What mark-all covered was seen, too.
         let unseen = inbox.iter().filter(|n| {
-            let covered = self.seen_up_to.is_some_and(|up_to| n.id <= up_to);
+            let covered = self.seen_up_to.is_some_and(|up_to| n.id <= up_to)
+                || self.read_up_to.is_some_and(|(up_to, _)| n.id <= up_to);
             n.read_at.is_none() && n.seen_at.is_none() && !covered
         });
         (unread.count(), unseen.count())

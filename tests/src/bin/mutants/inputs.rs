@@ -1,0 +1,217 @@
+//! More mutants: the rules for what comes in, and for who sees what.
+
+use super::list::Mutant;
+
+pub const MUTANTS: &[Mutant] = &[
+    Mutant {
+        name: "a key is remembered for a week",
+        file: "shared/src/store/guards.rs",
+        from: "const LIFE: i64 = 86_400_000;",
+        to: "const LIFE: i64 = 604_800_000;",
+        tests: &["it::totality::f9_a_key_that_is_reused_after_a_day_is_a_new_request"],
+    },
+    Mutant {
+        name: "an id has 16 random bits",
+        file: "shared/src/id.rs",
+        from: "getrandom::fill(&mut tail).expect",
+        to: "getrandom::fill(&mut tail[..2]).expect",
+        tests: &["it::totality::f10_clocks_that_disagree_lose_nothing_and_ids_do_not_collide"],
+    },
+    Mutant {
+        name: "a batch has no limit",
+        file: "functions/create-notifications/src/batch.rs",
+        from: "if (1..=MAX_BATCH).contains(&given.len())",
+        to: "if !given.is_empty() || MAX_BATCH == 0",
+        tests: &["it::create::f11_a_batch_beyond_its_limits_is_refused_whole"],
+    },
+    Mutant {
+        name: "every mistake is told, however many",
+        file: "shared/src/http/reply.rs",
+        from: "const MAX_SHOWN_OF_ITEM: usize = 20;",
+        to: "const MAX_SHOWN_OF_ITEM: usize = 1_000_000;",
+        tests: &[
+            "it::hostile::f11_a_request_with_more_mistakes_than_an_answer_can_name_is_answered",
+        ],
+    },
+    Mutant {
+        name: "one bad item refuses the batch",
+        file: "functions/create-notifications/src/batch.rs",
+        from: "    let drafts: Vec<Draft> = parsed.iter().flatten().cloned().collect();",
+        to: "    let drafts: Vec<Draft> = parsed.iter().flatten().cloned().collect();\n    if drafts.len() < parsed.len() {\n        return Err(Error::NotFound);\n    }",
+        tests: &["it::create::f12_a_batch_stores_what_is_valid_and_says_what_is_not"],
+    },
+    Mutant {
+        name: "a page begins above its cursor",
+        file: "shared/src/store/inbox.rs",
+        from: "newest: before.map(NotificationId::previous),",
+        to: "newest: before.map(NotificationId::next),",
+        tests: &["it::inbox::f41_what_arrives_while_paging_moves_nothing"],
+    },
+    Mutant {
+        name: "a cursor goes with every filter",
+        file: "functions/read-inbox/src/list.rs",
+        from: "let bound = format!(\"{}{grouped}\", filter.spelling);",
+        to: "let bound = format!(\"{grouped}\");",
+        tests: &["it::cursors::f42_a_cursor_goes_with_its_filter"],
+    },
+    Mutant {
+        name: "what is archived stays in the list",
+        file: "shared/src/filter.rs",
+        from: "Status::Inbox => !archived,",
+        to: "Status::Inbox => true,",
+        tests: &["it::marks::f44_an_archived_notification_is_in_its_own_list_alone"],
+    },
+    Mutant {
+        name: "reading a group reads everything",
+        file: "shared/src/inbox.rs",
+        from: "n.content.group.as_deref() == Some(group);",
+        to: "n.content.group.as_deref() == Some(group) || !group.is_empty();",
+        tests: &["it::marks::f44_a_group_is_read_at_once_and_nothing_else"],
+    },
+    Mutant {
+        name: "a watermark stands at the clock",
+        file: "shared/src/marks.rs",
+        from: "pub const BEHIND: Duration = Duration::from_secs(5);",
+        to: "pub const BEHIND: Duration = Duration::from_secs(0);",
+        tests: &["it::marks::f44_what_was_accepted_earlier_and_stored_after_mark_all_stays_unread"],
+    },
+    Mutant {
+        name: "a mark sees expired rows and creates missing ones",
+        file: "shared/src/store/inbox.rs",
+        from: "attribute_exists(t) AND expires_at > :second",
+        to: "expires_at > :second OR attribute_not_exists(t)",
+        tests: &[
+            "it::inbox::f44_read_marks_are_idempotent_and_foreign_or_missing_ids_are_not_found",
+        ],
+    },
+    Mutant {
+        name: "the newest 10 are marked one by one",
+        file: "shared/src/inbox.rs",
+        from: "const MAX_MARKED: usize = 100;",
+        to: "const MAX_MARKED: usize = 10;",
+        tests: &[
+            "it::marks::f44_the_newest_100_are_marked_one_by_one_and_the_watermark_takes_the_rest",
+        ],
+    },
+    Mutant {
+        name: "a time to live is in milliseconds",
+        file: "shared/src/create/mod.rs",
+        from: "    id.at().as_second() + i64::from",
+        to: "    id.at().as_millisecond() + i64::from",
+        tests: &[
+            "it::totality::f45_every_time_to_live_is_a_number_of_seconds_that_the_table_understands",
+        ],
+    },
+    Mutant {
+        name: "what follows the JSON is ignored",
+        file: "shared/src/json.rs",
+        from: "    deserializer.end().map_err(malformed)?;\n",
+        to: "",
+        tests: &[
+            "it::hostile::f46_f50_a_body_that_is_not_what_it_says_is_refused",
+            "shared::json::tests::f46_f48_f49_hostile_json_is_refused_and_data_is_free",
+        ],
+    },
+    Mutant {
+        name: "an id may have control characters",
+        file: "shared/src/id.rs",
+        from: "c == '#' || c.is_whitespace() || c.is_control()",
+        to: "c == '#' || c.is_whitespace()",
+        tests: &[
+            "it::totality::f47_no_id_has_control_characters_white_space_or_a_hash",
+            "shared::id::tests::ids_keep_their_rule",
+        ],
+    },
+    Mutant {
+        name: "a field may be given twice",
+        file: "shared/src/json.rs",
+        from: "if !self.free && object.contains_key(&name) {",
+        to: "if !self.free && object.contains_key(&name) && name.is_empty() {",
+        tests: &["shared::json::tests::f46_f48_f49_hostile_json_is_refused_and_data_is_free"],
+    },
+    Mutant {
+        name: "data may be nested 60 levels deep",
+        file: "shared/src/notification.rs",
+        from: "pub const MAX_DATA_DEPTH: usize = 16;",
+        to: "pub const MAX_DATA_DEPTH: usize = 60;",
+        tests: &["it::create::what_data_may_hold_is_stored_to_the_byte_and_the_rest_is_refused"],
+    },
+    Mutant {
+        name: "a query is not looked at before lambda_http is",
+        file: "shared/src/http/event.rs",
+        from: "byte.is_ascii_graphic() && byte != b'#' &&",
+        to: "byte != b'#' ||",
+        tests: &["shared::http::event::tests::f51_f52_what_lambda_http_panics_on_never_reaches_it"],
+    },
+    Mutant {
+        name: "any media type is taken",
+        file: "shared/src/http/mod.rs",
+        from: "if !is_json || !is_plain {",
+        to: "if !is_json && !is_plain {",
+        tests: &["it::hostile::f53_what_is_not_plain_json_is_an_unsupported_media_type"],
+    },
+    Mutant {
+        name: "a text is cut instead of refused",
+        file: "shared/src/contract.rs",
+        from: "if (1..=max).contains(&text.chars().count()) => Some(text),",
+        to: "if !text.is_empty() => Some(text.chars().take(max).collect()),",
+        tests: &[
+            "it::dedupe::f54_a_key_is_any_text_of_1_to_128_characters",
+            "it::create::every_broken_rule_is_reported_at_once_and_nothing_is_stored",
+        ],
+    },
+    Mutant {
+        name: "a key's text is not encoded",
+        file: "shared/src/store/keys.rs",
+        from: "format!(\"R#{}#{}\", encode(producer), encode(key))",
+        to: "format!(\"R#{producer}#{key}\")",
+        tests: &["shared::store::keys::tests::f55_no_two_guards_share_a_key"],
+    },
+    Mutant {
+        name: "the user is whom the client names",
+        file: "shared/src/http/mod.rs",
+        from: "    claim(request, \"sub\").and_then(UserId::parse).ok_or(Error::Forbidden(",
+        to: "    let named = request.headers().get(\"x-user\").and_then(|value| value.to_str().ok());\n    named.or(claim(request, \"client\")).or(Some(\"ana\")).and_then(UserId::parse).ok_or(Error::Forbidden(",
+        tests: &["it::isolation::f57_i10_nobody_sees_or_changes_what_is_anothers"],
+    },
+    Mutant {
+        name: "a page of groups ends after its limit of rows",
+        file: "shared/src/fold.rs",
+        from: "if self.entries.len() == self.limit {",
+        to: "if self.entries.len() >= self.limit && self.limit > 1 {",
+        tests: &["it::groups::i8_pages_of_groups_hold_every_notification_once"],
+    },
+    Mutant {
+        name: "a broadcast comes after all rows",
+        file: "shared/src/inbox.rs",
+        from: "(row, Some(id)) if row.is_none_or(|row| row < id) => {",
+        to: "(row, Some(id)) if row.is_none_or(|row| row < id && row > id) => {",
+        tests: &[
+            "it::broadcasts::i8_broadcasts_stand_among_a_users_own_and_each_user_marks_them_alone",
+        ],
+    },
+    Mutant {
+        name: "a rule is checked after the write",
+        file: "functions/create-notifications/src/create.rs",
+        from: "        Some(draft) if violations.is_empty() => draft,",
+        to: "        Some(draft) if violations.len() < 2 => draft,",
+        tests: &["it::faults::i3_what_is_refused_has_stored_nothing"],
+    },
+    Mutant {
+        name: "a number that is too large is our failure",
+        file: "shared/src/notification.rs",
+        from: "!(1e-130..1e126).contains(&size)",
+        to: "!(1e-130..1e300).contains(&size)",
+        tests: &["it::create::what_data_may_hold_is_stored_to_the_byte_and_the_rest_is_refused"],
+    },
+    Mutant {
+        name: "a cursor of another length is our panic",
+        file: "shared/src/page.rs",
+        from: "if let Ok([VERSION, rest @ ..]) = <[u8; BYTES]>::try_from(bytes) {",
+        to: "let bytes = <[u8; BYTES]>::try_from(bytes).expect(\"a cursor\");\n    if let [VERSION, rest @ ..] = bytes {",
+        tests: &[
+            "it::totality::i14_any_input_gets_a_documented_status",
+            "it::inbox::f42_a_cursor_that_is_not_ours_is_malformed",
+        ],
+    },
+];
