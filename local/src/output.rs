@@ -4,7 +4,6 @@
 use serde_json::Value;
 use std::collections::VecDeque;
 use std::fmt::{Display, Write};
-use std::io::Write as _;
 use std::sync::{Mutex, PoisonError};
 use tokio::io::{AsyncBufReadExt, AsyncRead, BufReader};
 
