@@ -36,7 +36,7 @@ struct Inner {
     timeout: Duration,
     /// The instance used last is taken first, so that the others can go.
     idle: Mutex<Vec<(Instance, Instant)>>,
-    permits: Semaphore,
+    permits: Arc<Semaphore>,
     watchers: Mutex<JoinSet<()>>,
     stopping: watch::Sender<bool>,
 }
@@ -55,7 +55,7 @@ impl Function {
             launch,
             timeout: spec.timeout,
             idle: Mutex::new(Vec::new()),
-            permits: Semaphore::new(MAX_INSTANCES),
+            permits: Arc::new(Semaphore::new(MAX_INSTANCES)),
             watchers: Mutex::new(JoinSet::new()),
             stopping: watch::Sender::new(false),
         }));
@@ -69,11 +69,21 @@ impl Function {
         &self.0.launch.name
     }
 
-    /// Runs the function on one event of at most [`PAYLOAD_LIMIT`](crate::runtime_api::PAYLOAD_LIMIT) bytes. It goes on
-    /// if the caller stops waiting, as it would on AWS.
+    /// Runs the function on one event of at most [`PAYLOAD_LIMIT`](crate::runtime_api::PAYLOAD_LIMIT) bytes, as soon as
+    /// fewer than 16 others run. Once it has begun it goes on if the caller stops waiting, as it would on AWS.
     pub async fn invoke(&self, event: Vec<u8>) -> Result<Vec<u8>, InvokeError> {
+        let Ok(permit) = Arc::clone(&self.0.permits).acquire_owned().await else {
+            return Err(InvokeError::Failed(
+                "the local stack is stopping".to_owned(),
+            ));
+        };
         let function = self.clone();
-        match tokio::spawn(async move { function.run(event).await }).await {
+        let run = async move {
+            let outcome = function.run(event).await;
+            drop(permit);
+            outcome
+        };
+        match tokio::spawn(run).await {
             Ok(outcome) => outcome,
             Err(error) => Err(InvokeError::Failed(error.to_string())),
         }
@@ -94,11 +104,6 @@ impl Function {
     }
 
     async fn run(&self, event: Vec<u8>) -> Result<Vec<u8>, InvokeError> {
-        let Ok(_permit) = self.0.permits.acquire().await else {
-            return Err(InvokeError::Failed(
-                "the local stack is stopping".to_owned(),
-            ));
-        };
         let mut instance = match self.usable() {
             Some(instance) => instance,
             None => Instance::start(
