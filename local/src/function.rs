@@ -203,7 +203,7 @@ fn environment(spec: &FunctionSpec, extra: &BTreeMap<String, String>) -> BTreeMa
 mod tests {
     use super::*;
 
-    async fn check(program: &str) -> Result<Vec<u8>, InvokeError> {
+    fn function(program: &str) -> Function {
         let spec = FunctionSpec {
             logical_id: "F".to_owned(),
             name: "F".to_owned(),
@@ -215,8 +215,23 @@ mod tests {
             log_level: "INFO".to_owned(),
         };
         Function::new(&spec, program.into(), &BTreeMap::new())
-            .invoke(b"{}".to_vec())
-            .await
+    }
+
+    async fn check(program: &str) -> Result<Vec<u8>, InvokeError> {
+        function(program).invoke(b"{}".to_vec()).await
+    }
+
+    #[tokio::test]
+    async fn an_event_whose_caller_gave_up_before_it_began_is_not_run() {
+        let function = function("/bin/false");
+        let all = u32::try_from(MAX_INSTANCES).unwrap();
+        let busy = function.0.permits.acquire_many(all).await.unwrap();
+        let waiting = function.invoke(b"{}".to_vec());
+        let limit = Duration::from_millis(10);
+        assert!(tokio::time::timeout(limit, waiting).await.is_err());
+        drop(busy);
+        tokio::task::yield_now().await;
+        assert_eq!(function.0.permits.available_permits(), MAX_INSTANCES);
     }
 
     #[tokio::test]
