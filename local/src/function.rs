@@ -36,7 +36,7 @@ struct Inner {
     timeout: Duration,
     /// The instance used last is taken first, so that the others can go.
     idle: Mutex<Vec<(Instance, Instant)>>,
-    permits: Semaphore,
+    permits: Arc<Semaphore>,
     watchers: Mutex<JoinSet<()>>,
     stopping: watch::Sender<bool>,
 }
@@ -55,7 +55,7 @@ impl Function {
             launch,
             timeout: spec.timeout,
             idle: Mutex::new(Vec::new()),
-            permits: Semaphore::new(MAX_INSTANCES),
+            permits: Arc::new(Semaphore::new(MAX_INSTANCES)),
             watchers: Mutex::new(JoinSet::new()),
             stopping: watch::Sender::new(false),
         }));
@@ -69,11 +69,21 @@ impl Function {
         &self.0.launch.name
     }
 
-    /// Runs the function on one event of at most [`PAYLOAD_LIMIT`](crate::runtime_api::PAYLOAD_LIMIT) bytes. It goes on
-    /// if the caller stops waiting, as it would on AWS.
+    /// Runs the function on one event of at most [`PAYLOAD_LIMIT`](crate::runtime_api::PAYLOAD_LIMIT) bytes, as soon as
+    /// fewer than 16 others run. Once it has begun it goes on if the caller stops waiting, as it would on AWS.
     pub async fn invoke(&self, event: Vec<u8>) -> Result<Vec<u8>, InvokeError> {
+        let Ok(permit) = Arc::clone(&self.0.permits).acquire_owned().await else {
+            return Err(InvokeError::Failed(
+                "the local stack is stopping".to_owned(),
+            ));
+        };
         let function = self.clone();
-        match tokio::spawn(async move { function.run(event).await }).await {
+        let run = async move {
+            let outcome = function.run(event).await;
+            drop(permit);
+            outcome
+        };
+        match tokio::spawn(run).await {
             Ok(outcome) => outcome,
             Err(error) => Err(InvokeError::Failed(error.to_string())),
         }
@@ -94,11 +104,6 @@ impl Function {
     }
 
     async fn run(&self, event: Vec<u8>) -> Result<Vec<u8>, InvokeError> {
-        let Ok(_permit) = self.0.permits.acquire().await else {
-            return Err(InvokeError::Failed(
-                "the local stack is stopping".to_owned(),
-            ));
-        };
         let mut instance = match self.usable() {
             Some(instance) => instance,
             None => Instance::start(
@@ -198,7 +203,7 @@ fn environment(spec: &FunctionSpec, extra: &BTreeMap<String, String>) -> BTreeMa
 mod tests {
     use super::*;
 
-    async fn check(program: &str) -> Result<Vec<u8>, InvokeError> {
+    fn function(program: &str) -> Function {
         let spec = FunctionSpec {
             logical_id: "F".to_owned(),
             name: "F".to_owned(),
@@ -210,8 +215,23 @@ mod tests {
             log_level: "INFO".to_owned(),
         };
         Function::new(&spec, program.into(), &BTreeMap::new())
-            .invoke(b"{}".to_vec())
-            .await
+    }
+
+    async fn check(program: &str) -> Result<Vec<u8>, InvokeError> {
+        function(program).invoke(b"{}".to_vec()).await
+    }
+
+    #[tokio::test]
+    async fn an_event_whose_caller_gave_up_before_it_began_is_not_run() {
+        let function = function("/bin/false");
+        let all = u32::try_from(MAX_INSTANCES).unwrap();
+        let busy = function.0.permits.acquire_many(all).await.unwrap();
+        let waiting = function.invoke(b"{}".to_vec());
+        let limit = Duration::from_millis(10);
+        assert!(tokio::time::timeout(limit, waiting).await.is_err());
+        drop(busy);
+        tokio::task::yield_now().await;
+        assert_eq!(function.0.permits.available_permits(), MAX_INSTANCES);
     }
 
     #[tokio::test]

@@ -24,7 +24,9 @@ use std::time::{Duration, SystemTime};
 const BODY_LIMIT: usize = 10 * 1024 * 1024;
 /// The most bytes of the request line and all headers.
 const HEAD_LIMIT: usize = 10_240;
-/// How long a function may take to answer, whatever its own limit is.
+/// How long a request's body may take to arrive.
+pub const BODY_TIME: Duration = Duration::from_secs(30);
+/// How long a function may take to answer, whatever its own limit is; waiting for a free instance counts.
 const INTEGRATION_LIMIT: Duration = Duration::from_secs(30);
 
 /// Everything the gateway needs to answer.
@@ -39,6 +41,8 @@ pub struct Gateway {
     pub signer: Signer,
     /// The port it listens on.
     pub port: u16,
+    /// How long a request's body may take to arrive; [`BODY_TIME`] but for tests.
+    pub body_time: Duration,
 }
 
 /// Claims, and those of the route's scopes that the token has.
@@ -83,8 +87,10 @@ impl Gateway {
             Some(Err(refusal)) => return *refusal,
         };
         let too_large = || refusal(StatusCode::PAYLOAD_TOO_LARGE, "Request Entity Too Large");
-        let Ok(body) = to_bytes(body, BODY_LIMIT).await else {
-            return too_large();
+        let body = match tokio::time::timeout(self.body_time, to_bytes(body, BODY_LIMIT)).await {
+            Ok(Ok(body)) => body,
+            Ok(Err(_)) => return too_large(),
+            Err(_) => return refusal(StatusCode::REQUEST_TIMEOUT, "Request Timeout"),
         };
         let call = Call {
             id,
@@ -209,4 +215,41 @@ fn head_size(parts: &Parts) -> usize {
 
 fn beginning(bytes: &[u8]) -> String {
     String::from_utf8_lossy(&Bytes::copy_from_slice(&bytes[..bytes.len().min(200)])).into_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::template::RouteSpec;
+    use axum::http::Request;
+
+    /// A gateway whose one route leads nowhere.
+    fn gateway() -> Gateway {
+        let route = RouteSpec {
+            method: "POST".to_owned(),
+            path: "/x".to_owned(),
+            function: "F".to_owned(),
+            authorizer: None,
+        };
+        Gateway {
+            routes: Routes::new(&[route]).unwrap(),
+            cors: None,
+            functions: BTreeMap::new(),
+            signer: Signer::open(tempfile::tempdir().unwrap().path()).unwrap(),
+            port: 0,
+            body_time: Duration::from_millis(10),
+        }
+    }
+
+    #[tokio::test]
+    async fn a_body_that_never_ends_is_cut_off() {
+        let endless = futures_util::stream::pending::<std::io::Result<Bytes>>();
+        let request = Request::post("/x")
+            .body(Body::from_stream(endless))
+            .unwrap();
+        let (parts, body) = request.into_parts();
+        let peer = SocketAddr::from(([127, 0, 0, 1], 1));
+        let response = gateway().respond(&parts, body, peer, "id").await;
+        assert_eq!(response.status(), StatusCode::REQUEST_TIMEOUT);
+    }
 }

@@ -1,6 +1,7 @@
 //! Parameters, conditions and intrinsic functions: what a template says before anything is started.
 
 use crate::error::{Error, Result};
+use crate::parameters;
 use crate::template::{ACCOUNT, REGION};
 use serde_json::{Map, Value, json};
 use std::collections::BTreeMap;
@@ -26,7 +27,7 @@ struct Resource {
 impl Scope {
     /// Reads a document's parameters, conditions and resources.
     pub fn new(document: &Value, given: &BTreeMap<String, String>) -> Result<Self> {
-        let parameters = parameters(section(document, "Parameters")?, given)?;
+        let parameters = parameters::read(&section(document, "Parameters")?, given)?;
         let mut scope = Self {
             parameters,
             conditions: section(document, "Conditions")?,
@@ -66,6 +67,14 @@ impl Scope {
             Some(value) => text(&value).ok_or_else(|| Error::new(format!("{place} must be text"))),
             None => Err(Error::new(format!("{place} must have a value"))),
         }
+    }
+
+    /// Resolves every condition, used or not.
+    pub fn check_conditions(&self) -> Result<()> {
+        (self.conditions.iter()).try_for_each(|(name, condition)| {
+            let place = format!("condition {name}");
+            self.condition(condition, &place, 0).map(|_| ())
+        })
     }
 
     /// Whether the condition of this name holds.
@@ -309,39 +318,6 @@ pub fn section(document: &Value, name: &str) -> Result<Map<String, Value>> {
         Some(Value::Object(entries)) => Ok(entries.clone()),
         Some(_) => Err(Error::new(format!("section {name} is not a mapping"))),
     }
-}
-
-fn parameters(
-    declared: Map<String, Value>,
-    given: &BTreeMap<String, String>,
-) -> Result<BTreeMap<String, Value>> {
-    if let Some(name) = given
-        .keys()
-        .find(|name| !declared.contains_key(name.as_str()))
-    {
-        return Err(Error::new(format!("the template has no parameter {name}")));
-    }
-    let mut parameters = BTreeMap::new();
-    for (name, declaration) in declared {
-        let value = match (given.get(&name), declaration.get("Default")) {
-            (Some(value), _) => value.clone(),
-            (None, Some(default)) => text(default).ok_or_else(|| {
-                Error::new(format!("parameter {name}: its default is not a scalar"))
-            })?,
-            (None, None) => return Err(Error::new(format!("parameter {name} has no value"))),
-        };
-        let value = match declaration["Type"].as_str() {
-            Some("String" | "Number") => json!(value),
-            Some("CommaDelimitedList") => value.split(',').map(str::trim).collect(),
-            _ => {
-                return Err(Error::new(format!(
-                    "parameter {name}: its type is not supported by the local stack"
-                )));
-            }
-        };
-        parameters.insert(name, value);
-    }
-    Ok(parameters)
 }
 
 fn name_property(kind: &str) -> Option<&'static str> {

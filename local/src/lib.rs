@@ -18,6 +18,7 @@ mod intrinsics;
 pub mod mapping;
 pub mod outbox;
 mod output;
+mod parameters;
 pub mod queue;
 mod routes;
 mod runtime_api;

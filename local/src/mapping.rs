@@ -66,9 +66,9 @@ where
 {
     let filter = Filter::parse(&source.filters)
         .map_err(|error| Error::new(format!("{}: {error}", source.id)))?;
-    let stream = tables.stream(&source.table)?;
+    let mut stream = tables.stream(&source.table)?;
     let position = match (state.checkpoint(&source.id)?, source.starting_position) {
-        (Some(checkpoint), _) => Some(checkpoint),
+        (Some(checkpoint), _) => Some(past_expired(&source.id, &mut stream, checkpoint)?),
         (None, StartingPosition::TrimHorizon) => None,
         (None, StartingPosition::Latest) => stream.newest()?,
     };
@@ -96,6 +96,17 @@ where
         position,
     };
     Ok(tokio::spawn(reader.run(delivery)))
+}
+
+/// The place to begin at: after the records that got older than a stream keeps them while the stack was off.
+fn past_expired(id: &str, stream: &mut Stream, checkpoint: String) -> Result<String> {
+    let (count, last) = stream.expired(checkpoint)?;
+    if count > 0 {
+        say(format_args!(
+            "{id}: LOST {count} records, older than 24 hours: the stack was off for too long"
+        ));
+    }
+    Ok(last)
 }
 
 /// Reads the stream, hands its records out and keeps the checkpoint.

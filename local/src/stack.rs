@@ -2,7 +2,7 @@
 
 use crate::error::{Error, Result};
 use crate::function::Function;
-use crate::gateway::Gateway;
+use crate::gateway::{self, Gateway};
 use crate::outbox::{self, Page};
 use crate::output::say;
 use crate::routes::Routes;
@@ -103,6 +103,7 @@ impl Stack {
             functions: functions.clone(),
             signer,
             port: api.port(),
+            body_time: gateway::BODY_TIME,
         };
         let own = outbox::router(state, options.pages);
         tasks.push(serve(options.listener, "the API", gateway.router(own))?);

@@ -161,11 +161,12 @@ async fn sweep(database: Database) {
 
 async fn trim(file: PathBuf) {
     loop {
+        // First, so that whoever reads the stream can still count what it missed.
+        tokio::time::sleep(TRIM_EVERY).await;
         let file = file.clone();
         if let Err(error) = blocking(move || upkeep::trim(&file)).await {
             say(format_args!("trimming the stream: {error}"));
         }
-        tokio::time::sleep(TRIM_EVERY).await;
     }
 }
 

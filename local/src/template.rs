@@ -6,6 +6,7 @@
 mod api;
 mod function;
 mod properties;
+mod references;
 mod resources;
 mod stream;
 
@@ -190,6 +191,9 @@ const SECTIONS: &[&str] = &[
     "Transform",
 ];
 
+/// What makes a template one of SAM.
+const TRANSFORM: &str = "AWS::Serverless-2016-10-31";
+
 impl Template {
     /// Reads and resolves the template at `path` with these parameter values.
     pub fn load(path: &Path, parameters: &BTreeMap<String, String>) -> Result<Self> {
@@ -212,7 +216,14 @@ impl Template {
                 "section {section} is not supported by the local stack"
             )));
         }
+        if document["Transform"] != TRANSFORM {
+            return Err(Error::new(format!(
+                "section Transform: only {TRANSFORM} is supported by the local stack"
+            )));
+        }
         let scope = Scope::new(&document, parameters)?;
+        scope.check_conditions()?;
+        references::check(&document, &scope)?;
         resources::read(&document, &scope)
     }
 }

@@ -5,8 +5,8 @@ use std::io::{BufRead, BufReader};
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
-use std::time::Duration;
 
+use crate::caller::eventually;
 use crate::stack::{binaries, root};
 
 fn program(data: &Path) -> Command {
@@ -45,32 +45,24 @@ fn a_stack_that_nobody_reads_any_more_works_and_ends_in_order() {
     }
 }
 
-#[test]
-fn a_build_ends_with_the_program_that_waits_for_it() {
+#[tokio::test]
+async fn a_build_ends_with_the_program_that_waits_for_it() {
     let data = tempfile::tempdir().unwrap();
     let (cargo, pid) = (data.path().join("cargo"), data.path().join("pid"));
     let script = format!("#!/bin/sh\necho $$ >'{}'\nexec sleep 600\n", pid.display());
     fs::write(&cargo, script).unwrap();
     fs::set_permissions(&cargo, fs::Permissions::from_mode(0o700)).unwrap();
     let mut process = program(data.path()).env("CARGO", &cargo).spawn().unwrap();
-    let builder = wait_for(|| {
+    let builder = eventually("the build has begun", async || {
         let pid = fs::read_to_string(&pid).unwrap_or_default();
         pid.ends_with('\n').then(|| pid.trim().to_owned())
-    });
+    })
+    .await;
     signal(&process, "TERM");
     assert!(process.wait().unwrap().success());
-    wait_for(|| {
+    eventually("the build has ended", async || {
         let status = fs::read_to_string(format!("/proc/{builder}/stat")).unwrap_or_default();
         (status.is_empty() || status.contains(") Z ")).then_some(())
-    });
-}
-
-fn wait_for<T>(mut look: impl FnMut() -> Option<T>) -> T {
-    for _ in 0..500 {
-        if let Some(found) = look() {
-            return found;
-        }
-        std::thread::sleep(Duration::from_millis(10));
-    }
-    panic!("it did not come within 5 s");
+    })
+    .await;
 }

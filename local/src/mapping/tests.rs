@@ -1,130 +1,11 @@
 //! The mapping over a real stream and state file, with a stand-in for the function.
 
+mod fixture;
+
 use super::*;
-use crate::function::InvokeError;
-use crate::queue;
-use crate::table::tests::{put, spec};
-use crate::template::QueueSpec;
-use serde_json::{Value, json};
-use std::collections::HashMap;
-
-const LATER: i64 = 99_999_999_999;
-
-struct Fixture {
-    dir: tempfile::TempDir,
-    tables: Tables,
-    state: State,
-    source: StreamSource,
-    /// The sort keys of each invocation, in order.
-    seen: Arc<Mutex<Vec<Vec<String>>>>,
-}
-
-impl Fixture {
-    async fn new() -> Self {
-        let dir = tempfile::tempdir().unwrap();
-        let tables = Tables::start(dir.path(), &[spec()]).await.unwrap();
-        let state = State::open(dir.path()).unwrap();
-        let failed = QueueSpec {
-            logical_id: "Failed".to_owned(),
-            name: "failed".to_owned(),
-            arn: "arn:failed".to_owned(),
-            retention: Duration::from_mins(1),
-        };
-        queue::declare(&state, &[failed]).unwrap();
-        let source = StreamSource {
-            function: "Push".to_owned(),
-            id: "PushStream".to_owned(),
-            table: "things".to_owned(),
-            batch_size: 100,
-            window: Duration::ZERO,
-            parallelization: 1,
-            starting_position: StartingPosition::TrimHorizon,
-            bisect: true,
-            max_retries: Some(2),
-            max_age: None,
-            report_failures: true,
-            filters: Vec::new(),
-            on_failure: Some("arn:failed".to_owned()),
-        };
-        Self {
-            dir,
-            tables,
-            state,
-            source,
-            seen: Arc::default(),
-        }
-    }
-
-    /// Starts the mapping over a function that answers `reply(sort key, how often seen)` per record: `None` fails the
-    /// whole invocation, `false` reports the record.
-    fn start(&self, reply: fn(&str, usize) -> Option<bool>) -> JoinHandle<()> {
-        let (seen, counts) = (Arc::clone(&self.seen), Arc::new(Mutex::new(HashMap::new())));
-        let invoke = move |event: Vec<u8>| {
-            let (seen, counts) = (Arc::clone(&seen), Arc::clone(&counts));
-            async move {
-                let event: Value = serde_json::from_slice(&event).unwrap();
-                let mut keys = Vec::new();
-                let mut failures = Vec::new();
-                let mut dead = false;
-                for record in event["Records"].as_array().unwrap() {
-                    let key = record["dynamodb"]["Keys"]["sk"]["S"]
-                        .as_str()
-                        .unwrap()
-                        .to_owned();
-                    let mut counts = counts.lock().unwrap_or_else(PoisonError::into_inner);
-                    let count = counts.entry(key.clone()).or_insert(0);
-                    *count += 1;
-                    match reply(&key, *count) {
-                        Some(true) => {}
-                        Some(false) => failures
-                            .push(json!({"itemIdentifier": record["dynamodb"]["SequenceNumber"]})),
-                        None => dead = true,
-                    }
-                    keys.push(key);
-                }
-                seen.lock().unwrap().push(keys);
-                if dead {
-                    return Err(InvokeError::Failed("it panicked".to_owned()));
-                }
-                Ok(json!({"batchItemFailures": failures})
-                    .to_string()
-                    .into_bytes())
-            }
-        };
-        let named = ("push".to_owned(), Duration::from_millis(1));
-        spawn_with(
-            self.source.clone(),
-            &self.tables,
-            self.state.clone(),
-            named,
-            invoke,
-        )
-        .unwrap()
-    }
-
-    fn seen(&self) -> Vec<Vec<String>> {
-        self.seen.lock().unwrap().clone()
-    }
-
-    /// Waits until the checkpoint is the stream's newest record.
-    async fn settled(&self) {
-        let newest = self.tables.stream("things").unwrap().newest().unwrap();
-        for _ in 0..500 {
-            if self.state.checkpoint("PushStream").unwrap() == newest {
-                return;
-            }
-            tokio::time::sleep(Duration::from_millis(10)).await;
-        }
-        panic!("not settled; seen {:?}", self.seen());
-    }
-
-    async fn letters(&self) -> Vec<Value> {
-        queue::list(&self.state, "failed", 100)
-            .await
-            .unwrap()
-            .unwrap()
-    }
-}
+use crate::table::tests::put;
+use fixture::{Fixture, LATER};
+use serde_json::json;
 
 #[tokio::test]
 async fn filtered_records_are_passed_over_and_a_restart_repeats_nothing() {
@@ -311,6 +192,41 @@ async fn records_past_their_age_are_sent_on_without_an_invocation() {
         "RecordAgeExceeded"
     );
     assert!(letters[0]["body"].get("responseContext").is_none());
+}
+
+#[tokio::test]
+async fn records_that_expired_while_the_stack_was_off_are_passed_over() {
+    let fixture = Fixture::new().await;
+    for key in ["done", "a", "b", "c"] {
+        put(&fixture.tables, key, LATER);
+    }
+    let mut stream = fixture.tables.stream("things").unwrap();
+    let numbers = stream
+        .read(None)
+        .unwrap()
+        .into_iter()
+        .map(|record| record.sequence);
+    let numbers: Vec<_> = numbers.collect();
+    let file = rusqlite::Connection::open(fixture.dir.path().join("dynamodb.sqlite")).unwrap();
+    let age = "UPDATE _stream_records SET created_at = created_at - 90000
+        WHERE id IN (SELECT id FROM _stream_records ORDER BY id LIMIT 3)";
+    assert_eq!(file.execute(age, []).unwrap(), 3);
+    let expired = stream.expired(numbers[0].clone()).unwrap();
+    assert_eq!(expired, (2, numbers[2].clone()));
+    assert_eq!(
+        stream.expired(numbers[2].clone()).unwrap(),
+        (0, numbers[2].clone())
+    );
+
+    fixture
+        .state
+        .save_checkpoint("PushStream", &numbers[0])
+        .await
+        .unwrap();
+    let handle = fixture.start(|_, _| Some(true));
+    fixture.settled().await;
+    handle.abort();
+    assert_eq!(fixture.seen(), [["c"]]);
 }
 
 #[tokio::test]

@@ -10,6 +10,9 @@ use crate::state::{self, State};
 use rusqlite::{Transaction, params};
 use serde_json::{Map, Value};
 
+/// The most pushes the outbox keeps; the oldest go first.
+const KEPT: i64 = 10_000;
+
 /// A publish as it was asked for.
 struct Push {
     target: String,
@@ -144,5 +147,8 @@ fn store(
             payload.to_string(),
             attributes
         ])?;
+    transaction
+        .prepare_cached("DELETE FROM pushes WHERE n <= ?1")?
+        .execute([transaction.last_insert_rowid() - KEPT])?;
     Ok(message_id)
 }

@@ -11,6 +11,25 @@ fn gcm() -> Value {
 }
 
 #[tokio::test]
+async fn the_outbox_keeps_its_newest_ten_thousand() {
+    let server = Server::start().await;
+    let arn = server.endpoint(GCM, "local-phone1").await;
+    let fill = "WITH RECURSIVE numbers (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM numbers WHERE n < 10000)
+        INSERT INTO pushes SELECT n, 0, '', '', '', '', '{}', '{}' FROM numbers";
+    server
+        .state
+        .with(|connection| connection.execute(fill, []))
+        .unwrap();
+    for oldest in [2, 3] {
+        assert_eq!(server.publish(&arn, &gcm()).await.0, 200);
+        let outbox = server.outbox("?after=0&limit=1").await;
+        assert_eq!(outbox["data"][0]["n"], oldest);
+    }
+    let newest = server.outbox("?after=-1").await;
+    assert_eq!(newest["data"][0]["n"], 10_002);
+}
+
+#[tokio::test]
 async fn a_publish_is_in_the_outbox_with_its_payload_and_attributes() {
     let server = Server::start().await;
     let arn = server.endpoint(GCM, "local-phone1").await;

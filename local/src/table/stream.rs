@@ -94,6 +94,28 @@ impl Stream {
             .collect()
     }
 
+    /// How many records after the sequence number `after` are past their 24 hours, and the number of the last of them,
+    /// or `after`.
+    pub fn expired(&mut self, mut after: String) -> Result<(usize, String)> {
+        let kept = i64::try_from(upkeep::KEPT.as_secs()).unwrap_or(i64::MAX);
+        let horizon = jiff::Timestamp::now().as_second() - kept;
+        let mut count = 0;
+        loop {
+            let records = self.read(Some(&after))?;
+            let all = records.len();
+            let old = records
+                .into_iter()
+                .take_while(|record| record.created_at < horizon);
+            let old: Vec<_> = old.map(|record| record.sequence).collect();
+            count += old.len();
+            let more = all > 0 && old.len() == all;
+            after = old.into_iter().next_back().unwrap_or(after);
+            if !more {
+                return Ok((count, after));
+            }
+        }
+    }
+
     /// The sequence number of the newest record there is.
     pub fn newest(&self) -> Result<Option<String>> {
         let body = json!({"StreamArn": self.native_arn});

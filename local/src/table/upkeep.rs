@@ -6,7 +6,7 @@ use std::path::Path;
 use std::time::Duration;
 
 /// How long a stream record is kept, as on AWS.
-const KEPT: Duration = Duration::from_hours(24);
+pub(super) const KEPT: Duration = Duration::from_hours(24);
 /// The most records of one delete: the engine's writes wait for it.
 const TRIMMED_AT_ONCE: usize = 500;
 

@@ -12,6 +12,8 @@ const METHODS: &[&str] = &[
     "ANY", "DELETE", "GET", "HEAD", "OPTIONS", "PATCH", "POST", "PUT",
 ];
 
+const LOG_LEVELS: &[&str] = &["DEBUG", "ERROR", "FATAL", "INFO", "TRACE", "WARN"];
+
 /// One function of the template, and what reading it needs.
 pub struct Reader<'a> {
     /// Its logical id.
@@ -36,14 +38,14 @@ impl Reader<'_> {
             );
         }
         let mut logging = properties.inner("LoggingConfig")?;
-        let log_format = logging
-            .text("LogFormat")?
-            .unwrap_or_else(|| "Text".to_owned());
-        let log_level = logging
-            .text("ApplicationLogLevel")?
+        let log_format =
+            (logging.one_of("LogFormat", &["JSON", "Text"])?).unwrap_or_else(|| "Text".to_owned());
+        let log_level = (logging.one_of("ApplicationLogLevel", LOG_LEVELS)?)
             .unwrap_or_else(|| "INFO".to_owned());
-        logging.ignore(&["LogGroup", "SystemLogLevel"]);
+        logging.one_of("SystemLogLevel", &["DEBUG", "INFO", "WARN"])?;
+        logging.ignore(&["LogGroup"]);
         logging.finish()?;
+        architecture(&mut properties)?;
         let mut environment = properties.inner("Environment")?;
         let variables = environment.inner("Variables")?.all_texts()?;
         environment.finish()?;
@@ -59,7 +61,6 @@ impl Reader<'_> {
         };
         let routes = self.events(properties.inner("Events")?, template)?;
         properties.ignore(&[
-            "Architectures",
             "CodeUri",
             "Description",
             "FunctionName",
@@ -204,6 +205,15 @@ fn is_intrinsic(value: &Value) -> bool {
             .keys()
             .any(|key| key == "Ref" || key.starts_with("Fn::"))
     })
+}
+
+/// One processor; the programs are always of this machine's own.
+fn architecture(properties: &mut Properties) -> Result<()> {
+    match properties.texts("Architectures")?.as_slice() {
+        [] => Ok(()),
+        [one] if ["arm64", "x86_64"].contains(&one.as_str()) => Ok(()),
+        _ => Err(properties.error("Architectures", "must be one of arm64, x86_64")),
+    }
 }
 
 /// A whole number in a range.

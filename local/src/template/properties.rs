@@ -59,6 +59,16 @@ impl<'a> Properties<'a> {
             .ok_or_else(|| self.error(key, "must have a value"))
     }
 
+    /// Takes a scalar that must be one of `values`.
+    pub fn one_of(&mut self, key: &str, values: &[&str]) -> Result<Option<String>> {
+        match self.text(key)? {
+            Some(text) if !values.contains(&text.as_str()) => {
+                Err(self.error(key, &format!("must be one of {}", values.join(", "))))
+            }
+            text => Ok(text),
+        }
+    }
+
     /// Takes a whole number.
     pub fn number(&mut self, key: &str) -> Result<Option<i64>> {
         let number = |text: String| {

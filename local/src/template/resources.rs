@@ -26,6 +26,9 @@ const ATTRIBUTES: &[&str] = &[
     "UpdateReplacePolicy",
 ];
 
+/// What of a row a stream record may hold.
+const STREAM_VIEWS: &[&str] = &["KEYS_ONLY", "NEW_AND_OLD_IMAGES", "NEW_IMAGE", "OLD_IMAGE"];
+
 /// How long SQS keeps a message unless the template says otherwise: 4 days.
 const DEFAULT_RETENTION: Duration = Duration::from_hours(4 * 24);
 
@@ -130,7 +133,7 @@ fn table(id: &str, name: &str, mut properties: Properties) -> Result<TableSpec> 
         ));
     }
     let mut stream = properties.inner("StreamSpecification")?;
-    if let Some(view) = stream.text("StreamViewType")? {
+    if let Some(view) = stream.one_of("StreamViewType", STREAM_VIEWS)? {
         create.insert(
             "StreamSpecification".to_owned(),
             json!({"StreamEnabled": true, "StreamViewType": view}),

@@ -25,8 +25,15 @@ pub fn read(function: &str, name: &str, mut event: Properties) -> Result<StreamS
     // -1 is for ever, and the default.
     let max_retries =
         within(&mut event, "MaximumRetryAttempts", -1..=10_000)?.filter(|tries| *tries >= 0);
-    let max_age =
-        within(&mut event, "MaximumRecordAgeInSeconds", -1..=604_800)?.filter(|age| *age >= 0);
+    let max_age = match within(&mut event, "MaximumRecordAgeInSeconds", -1..=604_800)? {
+        Some(0..60) => {
+            return Err(event.error(
+                "MaximumRecordAgeInSeconds",
+                "must be -1, for ever, or 60 to 604800",
+            ));
+        }
+        age => age.filter(|age| *age > 0),
+    };
     let source = StreamSource {
         function: function.to_owned(),
         id: format!("{function}{name}"),

@@ -215,7 +215,97 @@ const CHANGES: &[(&str, &str, &str)] = &[
         "resource Unwanted: type AWS::No::Such",
     ),
     ("rust-cargolambda", "makefile", "BuildMethod"),
+    (
+        "AWS::Serverless-2016-10-31",
+        "AWS::LanguageExtensions",
+        "section Transform",
+    ),
+    (
+        "Anything: goes",
+        "Anything: !Ref Nothing",
+        "resource WorkRole: property Anything: there is no Nothing",
+    ),
+    (
+        "Anything: goes",
+        "Anything: [!FindInMap [a, b, c]]",
+        "resource WorkRole: property Anything: Fn::FindInMap",
+    ),
+    (
+        "!GetAtt WorkRole.Arn",
+        "!GetAtt NoRole.Arn",
+        "resource Work: property Role",
+    ),
+    (
+        "!Sub 'https://${Api}'",
+        "!GetAtt Api.Colour",
+        "output Url: Value: attribute Colour",
+    ),
+    (
+        "    Timeout: 10",
+        "    Timeout: 10\n    Role: !Ref Nobody",
+        "Globals Function: property Role",
+    ),
+    (
+        "Conditions:",
+        "Conditions:\n  Unused: !Equals [!Ref Nobody, '']",
+        "condition Unused",
+    ),
+    (
+        "Condition: HasScope",
+        "Condition: HasScope, DependsOn: [Api, Nobody]",
+        "resource Unwanted: DependsOn",
+    ),
+    (
+        "StreamViewType: KEYS_ONLY",
+        "StreamViewType: KEYS",
+        "StreamSpecification.StreamViewType: must be one of",
+    ),
+    (
+        "    Timeout: 10",
+        "    LoggingConfig: {ApplicationLogLevel: LOUD}",
+        "ApplicationLogLevel",
+    ),
+    (
+        "    Timeout: 10",
+        "    LoggingConfig: {LogFormat: XML}",
+        "LogFormat",
+    ),
+    (
+        "    Timeout: 10",
+        "    Architectures: [arm64, x86_64]",
+        "Architectures",
+    ),
+    (
+        "MaximumRetryAttempts: -1",
+        "MaximumRecordAgeInSeconds: 59",
+        "MaximumRecordAgeInSeconds: must be -1",
+    ),
+    (
+        "MaximumRetryAttempts: -1",
+        "MaximumRecordAgeInSeconds: 604801",
+        "MaximumRecordAgeInSeconds",
+    ),
+    (
+        "MaximumRetryAttempts: -1",
+        "ParallelizationFactor: 11",
+        "ParallelizationFactor: must be 1 to 10",
+    ),
+    (
+        "MaximumRetryAttempts: -1",
+        "BatchSize: 0",
+        "BatchSize: must be 1 to 10000",
+    ),
 ];
+
+#[test]
+fn the_longest_and_the_shortest_record_age_are_taken() {
+    for (seconds, expected) in [("-1", None), ("60", Some(60)), ("604800", Some(604_800))] {
+        let age = format!("MaximumRecordAgeInSeconds: {seconds}");
+        let template = check(&GOOD.replace("MaximumRetryAttempts: -1", &age)).unwrap();
+        let age = template.streams[0].max_age.map(|age| age.as_secs());
+        assert_eq!(age, expected);
+    }
+}
 
 #[test]
 fn what_cannot_be_honoured_is_refused_by_name() {

@@ -14,6 +14,7 @@ pub(super) const APNS: &str = "arn:aws:sns:us-east-1:000000000000:app/APNS/local
 
 pub(super) struct Server {
     address: String,
+    pub(super) state: State,
     _dir: tempfile::TempDir,
 }
 
@@ -26,12 +27,16 @@ impl Server {
             content_type: "text/html",
             body: std::sync::Arc::new(|| "<p>".to_owned()),
         };
-        let app =
-            door::programs_only(router(state.clone())).merge(outbox::router(state, vec![page]));
+        let app = door::programs_only(router(state.clone()))
+            .merge(outbox::router(state.clone(), vec![page]));
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap().to_string();
         tokio::spawn(async move { axum::serve(listener, app).await });
-        Self { address, _dir: dir }
+        Self {
+            address,
+            state,
+            _dir: dir,
+        }
     }
 
     pub(super) async fn http(&self, start: &str, body: &str) -> (u16, String) {
