@@ -7,7 +7,7 @@ use futures_util::future::join_all;
 use futures_util::stream::{self, StreamExt};
 use serde_json::{Value, json};
 use shared::clock::Clock;
-use shared::create::{RequestKey, create_keyed};
+use shared::create::{RequestKey, create_drawn, create_keyed};
 use shared::notification::parse;
 use shared::store::Store;
 use shared::store::keys::Key;
@@ -197,4 +197,30 @@ async fn i2_two_notifications_of_one_keyed_batch_for_one_user_are_two_rows() {
             .collect::<BTreeSet<_>>(),
         rows
     );
+}
+#[tokio::test(flavor = "multi_thread")]
+async fn a_dedupe_key_that_was_taken_over_holds_as_long_as_its_new_row() {
+    let ground = Ground::new().await;
+    let client = ground.client().clone();
+    let store = Store::new(client.clone(), client, ground.table().to_owned());
+    let user = shared::id::UserId::parse(&unique("heir")).unwrap();
+    let mut body = note(user.as_str());
+    body["dedupe_key"] = json!("like:42");
+    let draft = parse(body, "", &mut Vec::new()).unwrap();
+    let now = jiff::Timestamp::now();
+    let after = |seconds| Clock::starting(now + jiff::SignedDuration::from_secs(seconds));
+    // A request that ended between guard and row; its notification would have lived for a minute.
+    let never = shared::id::NotificationId::draw(now);
+    let held = store.hold(&user, "like:42", never, now.as_second() + 60, now);
+    held.await.map(drop).unwrap();
+    let create = async |seconds| {
+        let accepted =
+            create_drawn(&store, after(seconds), std::slice::from_ref(&draft), 3_600).await;
+        accepted
+            .unwrap_or_else(|error| panic!("{}", error.chain()))
+            .receipts[0][0]
+    };
+    let (first, second) = (create(10).await, create(70).await);
+    assert_eq!(second.id, first.id);
+    assert_eq!(ground.inbox(user.as_str()).await.len(), 1);
 }

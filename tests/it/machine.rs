@@ -134,7 +134,7 @@ impl Life<'_> {
             now: i64::try_from(std::time::UNIX_EPOCH.elapsed().unwrap().as_millis()).unwrap(),
             people: [person(), person()],
             keyed: Vec::new(),
-            crowded: seed % 4 == 1,
+            crowded: seed % 8 == 1,
         };
         life.wait(1_000);
         life
@@ -234,7 +234,7 @@ impl Life<'_> {
 
     /// I8: a page is a contiguous slice of what is to be seen, newest first, whatever came since the page before.
     async fn page(&mut self, user: usize) -> Checked {
-        let most = if self.chance.one_in(4) { 100 } else { 5 };
+        let most = if self.chance.one_in(8) { 100 } else { 5 };
         let (limit, grouped) = (1 + self.chance.below(most), self.chance.one_in(4));
         let (wanted, now) = (self.wanted(), self.moment());
         let filter = filter(&wanted);
