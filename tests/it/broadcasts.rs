@@ -113,7 +113,7 @@ async fn what_goes_to_everyone_has_no_recipients_and_no_push() {
 async fn i8_broadcasts_stand_among_a_users_own_and_each_user_marks_them_alone() {
     let data = tempfile::tempdir().unwrap();
     // In the shared one, every other test would see them.
-    let stack = shared().start_another(data.path());
+    let stack = Stack::start(data.path());
     let (ana, bo) = (stack.user("ana"), stack.user("bo"));
     let mut ids = plant(&stack, 2).await;
     let request = unique("request");

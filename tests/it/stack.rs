@@ -59,6 +59,19 @@ pub struct Stack {
     signed: Mutex<HashMap<String, String>>,
 }
 
+/// Where a stack keeps its token key.
+const KEY_FILE: &str = "token-key.pem";
+
+/// One key for every stack of a run: making one takes longer than all the rest of a start.
+fn key() -> &'static [u8] {
+    static KEY: OnceLock<Vec<u8>> = OnceLock::new();
+    KEY.get_or_init(|| {
+        let folder = tempfile::tempdir().unwrap();
+        Signer::open(folder.path()).unwrap();
+        std::fs::read(folder.path().join(KEY_FILE)).unwrap()
+    })
+}
+
 /// The stack that most tests share.
 pub fn shared() -> &'static Stack {
     static SHARED: OnceLock<Stack> = OnceLock::new();
@@ -89,6 +102,11 @@ pub fn unique(name: &str) -> String {
 impl Stack {
     /// Starts a stack that keeps everything in `data`.
     pub fn start(data: &Path) -> Stack {
+        let pem = data.join(KEY_FILE);
+        if !pem.exists() {
+            std::fs::create_dir_all(data).unwrap();
+            std::fs::write(pem, key()).unwrap();
+        }
         let mut process = Command::new(binaries().join("tidings"))
             .args(["--json", "--until-eof", "--port", "0", "--data"])
             .arg(data)
@@ -118,13 +136,6 @@ impl Stack {
             signer: Signer::open(data).unwrap(),
             signed: Mutex::default(),
         }
-    }
-
-    /// Starts a stack of its own with this one's key: making a key takes longer than all the rest.
-    pub fn start_another(&self, data: &Path) -> Stack {
-        let key = "token-key.pem";
-        std::fs::copy(self.data.join(key), data.join(key)).unwrap();
-        Stack::start(data)
     }
 
     fn text(&self, name: &str) -> &str {
