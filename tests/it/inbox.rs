@@ -1,5 +1,6 @@
 //! The inbox: pages, cursors, single notifications, what was read, and whose they are.
 
+use aws_sdk_dynamodb::types::AttributeValue;
 use serde_json::{Value, json};
 
 use crate::create::{inbox, note};
@@ -172,6 +173,11 @@ async fn f44_read_marks_are_idempotent_and_foreign_or_missing_ids_are_not_found(
         }
     }
     assert!(inbox(stack, &bo).await.is_empty());
+    let query = stack.dynamodb_client().query().table_name(stack.table());
+    let query = query
+        .key_condition_expression("pk = :pk")
+        .expression_attribute_values(":pk", AttributeValue::S(format!("U#{bo}")));
+    assert_eq!(query.send().await.unwrap().count, 0, "a mark made a row");
     assert_eq!(
         ana.get(&format!("/v1/me/notifications/{}", &id))
             .await
