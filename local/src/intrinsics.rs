@@ -214,6 +214,7 @@ impl Scope {
                     "https://sqs.{REGION}.amazonaws.com/{ACCOUNT}/{}",
                     resource.name
                 ),
+                "AWS::SNS::Topic" => topic_arn(&resource.name),
                 _ => resource.name.clone(),
             })));
         }
@@ -247,7 +248,8 @@ impl Scope {
                 format!("arn:aws:dynamodb:{REGION}:{ACCOUNT}:table/{name}/stream/local")
             }
             ("AWS::SQS::Queue", "Arn") => format!("arn:aws:sqs:{REGION}:{ACCOUNT}:{name}"),
-            ("AWS::SQS::Queue", "QueueName") => name.clone(),
+            ("AWS::SQS::Queue", "QueueName") | ("AWS::SNS::Topic", "TopicName") => name.clone(),
+            ("AWS::SNS::Topic", "TopicArn") => topic_arn(name),
             ("AWS::Serverless::Function", "Arn") => function_arn(name),
             ("AWS::Logs::LogGroup", "Arn") => {
                 format!("arn:aws:logs:{REGION}:{ACCOUNT}:log-group:{name}:*")
@@ -301,6 +303,11 @@ pub fn function_arn(name: &str) -> String {
     format!("arn:aws:lambda:{REGION}:{ACCOUNT}:function:{name}")
 }
 
+/// The ARN of the topic of this name.
+pub fn topic_arn(name: &str) -> String {
+    format!("arn:aws:sns:{REGION}:{ACCOUNT}:{name}")
+}
+
 /// The text of a scalar: `CloudFormation` does not tell `90` from `"90"`.
 pub fn text(value: &Value) -> Option<String> {
     match value {
@@ -323,6 +330,7 @@ pub fn section(document: &Value, name: &str) -> Result<Map<String, Value>> {
 fn name_property(kind: &str) -> Option<&'static str> {
     Some(match kind {
         "AWS::DynamoDB::Table" => "TableName",
+        "AWS::SNS::Topic" => "TopicName",
         "AWS::SQS::Queue" => "QueueName",
         "AWS::Serverless::Function" => "FunctionName",
         _ => return None,

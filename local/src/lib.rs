@@ -4,6 +4,7 @@
 // Both panic when nobody reads any more; what is said goes through `say`.
 #![deny(clippy::print_stderr, clippy::print_stdout)]
 
+pub mod asynchronous;
 mod cors;
 mod door;
 mod error;
@@ -28,6 +29,7 @@ pub mod state;
 pub mod table;
 pub mod template;
 mod tokens;
+pub mod topics;
 mod yaml;
 
 pub use error::{Error, Result};

@@ -1,5 +1,6 @@
 //! A whole stack in one process: everything the template names, started, connected, and ended together.
 
+use crate::asynchronous::{Dispatcher, Target};
 use crate::error::{Error, Result};
 use crate::function::Function;
 use crate::gateway::{self, Gateway};
@@ -10,6 +11,7 @@ use crate::state::State;
 use crate::table::Tables;
 use crate::template::{FunctionSpec, Template};
 use crate::tokens::Signer;
+use crate::topics::Topics;
 use crate::{door, mapping, queue, sns};
 use axum::Router;
 use std::collections::BTreeMap;
@@ -65,7 +67,7 @@ impl Stack {
     pub async fn start(options: Options) -> Result<Self> {
         let template = Template::load(&options.template, &options.parameters)?;
         let binaries = binaries(&template.functions, &options.binaries)?;
-        let spec = template.api.unwrap_or_default();
+        let spec = template.api.clone().unwrap_or_default();
         let routes = Routes::new(&spec.routes)?;
         let lock = hold(&options.data)?;
         let signer = Signer::open(&options.data)?;
@@ -76,21 +78,21 @@ impl Stack {
         let mut tasks = Vec::new();
         let sns_listener = listen(0)?;
         let sns = sns_listener.local_addr()?;
-        let push = door::programs_only(sns::router(state.clone()));
-        tasks.push(serve(sns_listener, "SNS", push)?);
-
         let endpoints = BTreeMap::from([
             ("AWS_ENDPOINT_URL_DYNAMODB".to_owned(), tables.url()),
             ("AWS_ENDPOINT_URL_SNS".to_owned(), format!("http://{sns}")),
         ]);
         let functions: BTreeMap<_, _> = (template.functions.iter().zip(binaries))
             .map(|(spec, binary)| {
-                (
-                    spec.logical_id.clone(),
-                    Function::new(spec, binary, &endpoints),
-                )
+                let function = Function::new(spec, binary, &endpoints);
+                (spec.logical_id.clone(), function)
             })
             .collect();
+        let (topics, invoking) = topics(&template, &functions);
+        tasks.push(invoking);
+        let push = door::programs_only(sns::router(state.clone(), topics));
+        tasks.push(serve(sns_listener, "SNS", push)?);
+
         for source in template.streams {
             let function = functions[&source.function].clone();
             tasks.push(mapping::spawn(source, &tables, function, state.clone())?);
@@ -175,6 +177,17 @@ impl Drop for Stack {
             function.end();
         }
     }
+}
+
+/// The template's topics, connected to the functions that listen, and the task that invokes those.
+fn topics(template: &Template, functions: &BTreeMap<String, Function>) -> (Topics, JoinHandle<()>) {
+    let (dispatcher, invoking) = Dispatcher::spawn();
+    let listeners = (template.subscriptions.iter()).map(|subscription| {
+        let function = functions[&subscription.function].clone();
+        (subscription.topic.clone(), Target::from(function))
+    });
+    let topics = Topics::new(&template.topics, listeners, dispatcher);
+    (topics, invoking)
 }
 
 /// Serves until the task is aborted.

@@ -9,13 +9,16 @@ use std::time::Duration;
 use tokio::sync::watch;
 
 /// Raised with every change of [`SCHEMA`]; a file of another version is refused.
-const VERSION: i64 = 1;
+const VERSION: i64 = 2;
 
 const SCHEMA: &str = "
 CREATE TABLE IF NOT EXISTS checkpoints (source TEXT PRIMARY KEY, sequence TEXT NOT NULL) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS endpoints (
     arn TEXT PRIMARY KEY, application TEXT NOT NULL, token TEXT NOT NULL, enabled INTEGER NOT NULL,
-    user_data TEXT NOT NULL, refused INTEGER NOT NULL DEFAULT 0, UNIQUE (application, token));
+    user_data TEXT NOT NULL, UNIQUE (application, token));
+CREATE TABLE IF NOT EXISTS applications (arn TEXT PRIMARY KEY, attributes TEXT NOT NULL) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS attempts (
+    application TEXT NOT NULL, token TEXT NOT NULL, n INTEGER NOT NULL, PRIMARY KEY (application, token)) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS pushes (
     n INTEGER PRIMARY KEY AUTOINCREMENT, at INTEGER NOT NULL, message_id TEXT NOT NULL, endpoint_arn TEXT NOT NULL,
     token TEXT NOT NULL, application TEXT NOT NULL, message TEXT NOT NULL, attributes TEXT NOT NULL);

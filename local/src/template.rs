@@ -32,8 +32,12 @@ pub struct Template {
     pub tables: Vec<TableSpec>,
     /// The queues.
     pub queues: Vec<QueueSpec>,
+    /// The topics.
+    pub topics: Vec<TopicSpec>,
     /// What connects table streams to functions.
     pub streams: Vec<StreamSource>,
+    /// What connects topics to functions.
+    pub subscriptions: Vec<Subscription>,
     /// The HTTP API; a template has one at most.
     pub api: Option<ApiSpec>,
 }
@@ -83,6 +87,24 @@ pub struct QueueSpec {
     pub arn: String,
     /// How long a message is kept.
     pub retention: Duration,
+}
+
+/// A topic.
+#[derive(Debug, Clone)]
+pub struct TopicSpec {
+    /// Its name in the template.
+    pub logical_id: String,
+    /// Its ARN.
+    pub arn: String,
+}
+
+/// A function that hears of a topic's messages.
+#[derive(Debug, Clone)]
+pub struct Subscription {
+    /// The function's logical id.
+    pub function: String,
+    /// The topic's ARN.
+    pub topic: String,
 }
 
 /// Where in the stream a mapping without a checkpoint begins.

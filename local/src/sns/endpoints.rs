@@ -1,10 +1,11 @@
 //! Platform endpoints: one per application and token, with the real conflicts.
 
+use super::Service;
+use super::events::{self, Happened};
 use super::message::PLATFORMS;
 use super::protocol::{Form, Reply};
 use super::refusal::Refusal;
 use crate::ids;
-use crate::state::State;
 use crate::template::{ACCOUNT, REGION};
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
@@ -68,7 +69,7 @@ fn find_token(
 }
 
 /// Idempotent only if the attributes match; never enables an endpoint again.
-pub(super) async fn create(state: &State, form: &Form) -> Result<Reply, Refusal> {
+pub(super) async fn create(service: &Service, form: &Form) -> Result<Reply, Refusal> {
     let application = form.required("PlatformApplicationArn")?.to_owned();
     let (platform, name) = platform_application(&application)?;
     let token = form.required("Token")?.to_owned();
@@ -88,27 +89,34 @@ pub(super) async fn create(state: &State, form: &Form) -> Result<Reply, Refusal>
         ids::uuid()
     );
 
-    let endpoint = state
-        .run(move |connection| {
-            connection.execute(
+    let endpoint = service
+        .change(move |connection| {
+            let inserted = connection.execute(
                 "INSERT OR IGNORE INTO endpoints (arn, application, token, enabled, user_data) VALUES (?1, ?2, ?3, ?4, ?5)",
                 params![arn, application, token, enabled.unwrap_or(true), user_data],
             )?;
             let found = find_token(connection, &application, &token)?.ok_or(rusqlite::Error::QueryReturnedNoRows)?;
             let matches = enabled.is_none_or(|enabled| enabled == found.enabled) && found.user_data == user_data;
-            Ok(if matches { Ok(found.arn) } else { Err(conflict(&found.arn)) })
+            let event = match inserted {
+                0 => None,
+                _ => events::of(connection, &found, Happened::Created)?,
+            };
+            let answer = if matches { Ok(found.arn) } else { Err(conflict(&found.arn)) };
+            Ok((answer, event))
         })
-        .await?;
+        .await??;
     Ok(Reply::element(
         "CreatePlatformEndpoint",
         "EndpointArn",
-        &endpoint?,
+        &endpoint,
     ))
 }
 
-pub(super) async fn get_attributes(state: &State, form: &Form) -> Result<Reply, Refusal> {
+pub(super) async fn get_attributes(service: &Service, form: &Form) -> Result<Reply, Refusal> {
     let arn = form.required("EndpointArn")?.to_owned();
-    let found = state.run(move |connection| find(connection, &arn)).await?;
+    let found = (service.state)
+        .run(move |connection| find(connection, &arn))
+        .await?;
     let endpoint = found.ok_or_else(|| Refusal::not_found("Endpoint"))?;
     let enabled = endpoint.enabled.to_string();
     let mut attributes = vec![("Enabled", enabled.as_str()), ("Token", &endpoint.token)];
@@ -118,7 +126,7 @@ pub(super) async fn get_attributes(state: &State, form: &Form) -> Result<Reply, 
     Ok(Reply::attributes("GetEndpointAttributes", &attributes))
 }
 
-pub(super) async fn set_attributes(state: &State, form: &Form) -> Result<Reply, Refusal> {
+pub(super) async fn set_attributes(service: &Service, form: &Form) -> Result<Reply, Refusal> {
     let arn = form.required("EndpointArn")?.to_owned();
     let attributes = form.attributes();
     let known = ["CustomUserData", "Enabled", "Token"];
@@ -134,19 +142,20 @@ pub(super) async fn set_attributes(state: &State, form: &Form) -> Result<Reply, 
     let owned = |name| attributes.get(name).map(|value: &&str| (*value).to_owned());
     let (token, user_data) = (owned("Token"), owned("CustomUserData"));
     check_user_data(user_data.as_deref().unwrap_or_default())?;
-    let outcome = state
-        .run(move |connection| {
+    let changed = attributes.keys().copied().collect::<Vec<_>>().join(",");
+    service
+        .change(move |connection| {
             let transaction = connection.transaction()?;
             let Some(endpoint) = find(&transaction, &arn)? else {
-                return Ok(Err(Refusal::not_found("Endpoint")));
+                return Ok((Err(Refusal::not_found("Endpoint")), None));
             };
             if let Some(token) = &token {
                 if let Err(refusal) = check_token(endpoint.platform(), token) {
-                    return Ok(Err(refusal));
+                    return Ok((Err(refusal), None));
                 }
                 let holder = find_token(&transaction, &endpoint.application, token)?;
                 if let Some(holder) = holder.filter(|holder| holder.arn != endpoint.arn) {
-                    return Ok(Err(conflict(&holder.arn)));
+                    return Ok((Err(conflict(&holder.arn)), None));
                 }
             }
             transaction.execute(
@@ -154,24 +163,48 @@ pub(super) async fn set_attributes(state: &State, form: &Form) -> Result<Reply, 
                  user_data = coalesce(?4, user_data) WHERE arn = ?1",
                 params![arn, token, enabled, user_data],
             )?;
+            let event = events::of(&transaction, &endpoint, Happened::Updated(&changed))?;
             transaction.commit()?;
-            Ok(Ok(()))
+            Ok((Ok(()), event))
         })
-        .await?;
-    outcome.map(|()| Reply::empty("SetEndpointAttributes"))
+        .await??;
+    Ok(Reply::empty("SetEndpointAttributes"))
 }
 
 /// Deleting what is gone is success.
-pub(super) async fn delete(state: &State, form: &Form) -> Result<Reply, Refusal> {
+pub(super) async fn delete(service: &Service, form: &Form) -> Result<Reply, Refusal> {
     let arn = form.required("EndpointArn")?.to_owned();
-    state
-        .run(move |connection| connection.execute("DELETE FROM endpoints WHERE arn = ?1", [arn]))
+    service
+        .change(move |connection| {
+            let transaction = connection.transaction()?;
+            let event = match find(&transaction, &arn)? {
+                Some(endpoint) => events::of(&transaction, &endpoint, Happened::Deleted)?,
+                None => None,
+            };
+            remove(&transaction, &arn)?;
+            transaction.commit()?;
+            Ok(((), event))
+        })
         .await?;
     Ok(Reply::empty("DeleteEndpoint"))
 }
 
+/// Removes an endpoint, if it is there.
+pub(super) fn remove(connection: &Connection, arn: &str) -> rusqlite::Result<()> {
+    connection
+        .execute("DELETE FROM endpoints WHERE arn = ?1", [arn])
+        .map(drop)
+}
+
+/// Disables an endpoint, if it is there.
+pub(super) fn disable(connection: &Connection, arn: &str) -> rusqlite::Result<()> {
+    connection
+        .execute("UPDATE endpoints SET enabled = 0 WHERE arn = ?1", [arn])
+        .map(drop)
+}
+
 /// The platform and name in the ARN of an application.
-fn platform_application(arn: &str) -> Result<(&str, &str), Refusal> {
+pub(super) fn platform_application(arn: &str) -> Result<(&str, &str), Refusal> {
     let parts: Vec<&str> = arn.splitn(6, ':').collect();
     let [_, _, "sns", region, account, resource] = parts[..] else {
         let reason = format!("An ARN must have at least 6 elements, not {}", parts.len());

@@ -16,7 +16,7 @@ pub(super) fn check(message: &str, size: usize) -> Result<(), Refusal> {
         return Err(Refusal::invalid("Empty message"));
     }
     if size > MAX_MESSAGE {
-        return Err(Refusal::invalid("Message too long"));
+        return Err(Refusal::of("message-too-long"));
     }
     Ok(())
 }
@@ -26,22 +26,13 @@ pub(super) fn payload(message: &str, structured: bool, platform: &str) -> Result
     if !structured {
         return Ok(plain(message, platform));
     }
-    let Ok(Value::Object(parts)) = serde_json::from_str(message) else {
-        return Err(Refusal::invalid(
-            "Message Structure - JSON message body failed to parse",
-        ));
-    };
-    let Some(default) = parts.get("default").and_then(Value::as_str) else {
-        return Err(Refusal::invalid(
-            "Message Structure - No default entry in JSON message body",
-        ));
-    };
+    let (parts, default) = structure(message)?;
     // One that cannot be read fails the whole call, even if this endpoint is of another platform.
     for other in PLATFORMS {
         part(&parts, other)?;
     }
     let Some((text, payload)) = part(&parts, platform)? else {
-        return Ok(plain(default, platform));
+        return Ok(plain(&default, platform));
     };
     if text.len() > MAX_PAYLOAD {
         let reason = match platform {
@@ -53,6 +44,30 @@ pub(super) fn payload(message: &str, structured: bool, platform: &str) -> Result
     Ok(payload)
 }
 
+/// What functions get that listen to a topic.
+pub(super) fn for_functions(message: &str, structured: bool) -> Result<String, Refusal> {
+    if !structured {
+        return Ok(message.to_owned());
+    }
+    let (parts, default) = structure(message)?;
+    let own = parts.get("lambda").and_then(Value::as_str);
+    Ok(own.map_or(default, str::to_owned))
+}
+
+/// The parts of a structured message, and the one for everybody else.
+fn structure(message: &str) -> Result<(Map<String, Value>, String), Refusal> {
+    let Ok(Value::Object(parts)) = serde_json::from_str(message) else {
+        return Err(Refusal::of("invalid-parameter"));
+    };
+    let Some(default) = parts.get("default").and_then(Value::as_str) else {
+        return Err(Refusal::invalid(
+            "Message Structure - No default entry in JSON message body",
+        ));
+    };
+    let default = default.to_owned();
+    Ok((parts, default))
+}
+
 /// The text for a platform and the object in it.
 fn part<'a>(
     parts: &'a Map<String, Value>,
@@ -62,9 +77,7 @@ fn part<'a>(
         return Ok(None);
     };
     let Some(text) = value.as_str() else {
-        return Err(Refusal::invalid(
-            "Message Structure - JSON message body failed to parse",
-        ));
+        return Err(Refusal::of("invalid-parameter"));
     };
     match serde_json::from_str(text) {
         Ok(payload @ Value::Object(_)) => Ok(Some((text, payload))),

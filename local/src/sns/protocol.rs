@@ -1,6 +1,9 @@
 //! The query protocol: a form in, XML out.
 
 use super::refusal::Refusal;
+use crate::ids;
+use axum::http::{StatusCode, header};
+use axum::response::{IntoResponse, Response};
 use percent_encoding::percent_decode;
 use std::collections::BTreeMap;
 
@@ -129,6 +132,22 @@ impl Reply {
             result.unwrap_or_default()
         )
     }
+}
+
+impl IntoResponse for Reply {
+    fn into_response(self) -> Response {
+        let request_id = ids::uuid();
+        respond(StatusCode::OK, self.xml(&request_id), &request_id)
+    }
+}
+
+/// An answer in XML.
+pub(super) fn respond(status: StatusCode, xml: String, request_id: &str) -> Response {
+    let headers = [
+        (header::CONTENT_TYPE.as_str(), "text/xml"),
+        ("x-amzn-requestid", request_id),
+    ];
+    (status, headers, xml).into_response()
 }
 
 /// Text inside XML. Characters XML cannot hold become spaces.

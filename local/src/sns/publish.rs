@@ -1,14 +1,16 @@
 //! Publishing to an endpoint: checked as SNS does, and in the outbox before it is answered.
 
 use super::endpoints::{self, Endpoint};
-use super::message;
+use super::events::{self, Event};
 use super::protocol::{Form, Reply};
 use super::refusal::Refusal;
-use super::trouble::{self, Trouble};
-use crate::ids;
-use crate::state::{self, State};
+use super::trouble::{self, Fate};
+use super::{Service, message, reply};
+use crate::state;
+use crate::{ids, topics};
+use axum::response::{IntoResponse, Response};
 use rusqlite::{Transaction, params};
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
 
 /// The most pushes the outbox keeps; the oldest go first.
 const KEPT: i64 = 10_000;
@@ -18,34 +20,72 @@ struct Push {
     target: String,
     message: String,
     structured: bool,
-    attributes: Map<String, Value>,
+    attributes: Vec<Attribute>,
 }
 
-pub(super) async fn publish(state: &State, form: &Form) -> Result<Reply, Refusal> {
-    let push = read(form)?;
-    let outcome = state
+/// A message attribute; a binary one stays in Base64.
+struct Attribute {
+    name: String,
+    kind: String,
+    value: String,
+}
+
+/// What becomes of a push to an endpoint.
+struct Outcome {
+    reply: trouble::Reply,
+    /// Empty if it is not accepted.
+    message_id: String,
+    events: Vec<Event>,
+}
+
+/// To an endpoint, or to a topic.
+pub(super) async fn publish(service: &Service, form: &Form) -> Result<Response, Refusal> {
+    if let Some(topic) = form.get("TopicArn") {
+        let reply = to_topic(service, topic, form)?;
+        return Ok(reply.into_response());
+    }
+    let push = read(form, form.required("TargetArn")?)?;
+    let outcome = (service.state)
         .run(move |connection| {
             let transaction = connection.transaction()?;
             let outcome = accept(&transaction, &push)?;
             transaction.commit()?;
             Ok(outcome)
         })
-        .await?;
-    let message_id = outcome?;
-    state.announce_push();
-    Ok(Reply::element("Publish", "MessageId", &message_id))
+        .await??;
+    if outcome.reply.accepts() {
+        service.state.announce_push();
+    }
+    for event in &outcome.events {
+        event.send(&service.topics);
+    }
+    let reply = Reply::element("Publish", "MessageId", &outcome.message_id);
+    Ok(reply::answer(outcome.reply, reply).await)
 }
 
-fn read(form: &Form) -> Result<Push, Refusal> {
-    if form.get("TopicArn").is_some() {
-        return Err(Refusal::not_found("Topic"));
+fn to_topic(service: &Service, topic: &str, form: &Form) -> Result<Reply, Refusal> {
+    let push = read(form, topic)?;
+    let attribute = |attribute: Attribute| {
+        let value = json!({"Type": attribute.kind, "Value": attribute.value});
+        (attribute.name, value)
+    };
+    let message = topics::Message {
+        subject: form.get("Subject").map(str::to_owned),
+        text: message::for_functions(&push.message, push.structured)?,
+        attributes: push.attributes.into_iter().map(attribute).collect(),
+    };
+    match service.topics.publish(topic, &message) {
+        Some(message_id) => Ok(Reply::element("Publish", "MessageId", &message_id)),
+        None => Err(Refusal::not_found("Topic")),
     }
+}
+
+fn read(form: &Form, target: &str) -> Result<Push, Refusal> {
     if form.get("PhoneNumber").is_some() {
         return Err(Refusal::invalid(
             "PhoneNumber Reason: the local stack sends no text messages",
         ));
     }
-    let target = form.required("TargetArn")?.to_owned();
     let structured = match form.get("MessageStructure") {
         None | Some("") => false,
         Some("json") => true,
@@ -55,26 +95,25 @@ fn read(form: &Form) -> Result<Push, Refusal> {
     let attributes = attributes(form)?;
     let attribute_bytes: usize = attributes
         .iter()
-        .map(|(name, value)| name.len() + value.as_str().map_or(0, str::len))
+        .map(|attribute| attribute.name.len() + attribute.value.len())
         .sum();
     message::check(&message, message.len() + attribute_bytes)?;
     Ok(Push {
-        target,
+        target: target.to_owned(),
         message,
         structured,
         attributes,
     })
 }
 
-/// Message attributes by name; binary ones stay in Base64.
-fn attributes(form: &Form) -> Result<Map<String, Value>, Refusal> {
+fn attributes(form: &Form) -> Result<Vec<Attribute>, Refusal> {
     let fields = [
         "Name",
         "Value.DataType",
         "Value.StringValue",
         "Value.BinaryValue",
     ];
-    let mut attributes = Map::new();
+    let mut attributes = Vec::new();
     for [name, kind, text, binary] in form.entries("MessageAttributes", fields) {
         let name = name.unwrap_or_default();
         let refuse = |what: &str| {
@@ -83,46 +122,55 @@ fn attributes(form: &Form) -> Result<Map<String, Value>, Refusal> {
             );
             Refusal::new(400, "ParameterValueInvalid", message)
         };
-        if kind.is_none_or(str::is_empty) {
-            return Err(refuse("type"));
-        }
+        let kind = kind
+            .filter(|kind| !kind.is_empty())
+            .ok_or_else(|| refuse("type"))?;
         let value = text
             .or(binary)
             .filter(|value| !value.is_empty())
             .ok_or_else(|| refuse("value"))?;
-        attributes.insert(name.to_owned(), Value::from(value));
+        attributes.push(Attribute {
+            name: name.to_owned(),
+            kind: kind.to_owned(),
+            value: value.to_owned(),
+        });
     }
     Ok(attributes)
 }
 
-/// Puts the push into the outbox and says its message id.
-fn accept(transaction: &Transaction, push: &Push) -> rusqlite::Result<Result<String, Refusal>> {
+/// Puts the push into the outbox, unless it is refused or meets trouble.
+fn accept(transaction: &Transaction, push: &Push) -> rusqlite::Result<Result<Outcome, Refusal>> {
     let Some(endpoint) = endpoints::find(transaction, &push.target)? else {
-        let reason = "TargetArn Reason: No endpoint found for the target arn specified";
-        return Ok(Err(Refusal::invalid(reason)));
+        return Ok(Err(Refusal::of("no-endpoint-found")));
     };
     let payload = match message::payload(&push.message, push.structured, endpoint.platform()) {
         Ok(payload) => payload,
         Err(refusal) => return Ok(Err(refusal)),
     };
     if !endpoint.enabled {
-        return Ok(Err(Refusal::new(
-            400,
-            "EndpointDisabled",
-            "Endpoint is disabled",
-        )));
+        return Ok(Err(Refusal::of("endpoint-disabled")));
     }
-    if let Some(refusal) = trouble::refuse(transaction, &endpoint)? {
-        return Ok(Err(refusal));
+    let verdict = trouble::judge(transaction, &endpoint)?;
+    let message_id = if verdict.reply.accepts() {
+        store(transaction, push, &endpoint, &payload)?
+    } else {
+        String::new()
+    };
+    let mut events = Vec::new();
+    match verdict.fate {
+        Fate::Kept => {}
+        Fate::Deleted => endpoints::remove(transaction, &endpoint.arn)?,
+        Fate::Disabled => endpoints::disable(transaction, &endpoint.arn)?,
+        Fate::Dies(pushes) => {
+            endpoints::disable(transaction, &endpoint.arn)?;
+            events = events::death(transaction, &endpoint, pushes)?;
+        }
     }
-    let message_id = store(transaction, push, &endpoint, &payload)?;
-    if trouble::of(&endpoint.token) == Some(Trouble::Disabled) {
-        transaction.execute(
-            "UPDATE endpoints SET enabled = 0 WHERE arn = ?1",
-            [&endpoint.arn],
-        )?;
-    }
-    Ok(Ok(message_id))
+    Ok(Ok(Outcome {
+        reply: verdict.reply,
+        message_id,
+        events,
+    }))
 }
 
 fn store(
@@ -132,7 +180,10 @@ fn store(
     payload: &Value,
 ) -> rusqlite::Result<String> {
     let message_id = ids::uuid();
-    let attributes = Value::Object(push.attributes.clone()).to_string();
+    let attributes: Map<String, Value> = (push.attributes.iter())
+        .map(|attribute| (attribute.name.clone(), json!(attribute.value)))
+        .collect();
+    let attributes = Value::Object(attributes).to_string();
     transaction
         .prepare_cached(
             "INSERT INTO pushes (at, message_id, endpoint_arn, token, application, message, attributes)

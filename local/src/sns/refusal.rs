@@ -1,14 +1,17 @@
 //! SNS's refusals, in its own words.
 
-use super::protocol::{NAMESPACE, escape};
+use super::answers;
+use super::protocol::{NAMESPACE, escape, respond};
 use crate::error::Error;
+use crate::ids;
 use crate::output::say;
 use axum::http::StatusCode;
+use axum::response::{IntoResponse, Response};
 
 /// An `ErrorResponse`.
 #[derive(Debug)]
 pub(super) struct Refusal {
-    pub(super) status: StatusCode,
+    status: StatusCode,
     code: &'static str,
     message: String,
 }
@@ -22,6 +25,15 @@ impl Refusal {
             code,
             message: message.into(),
         }
+    }
+
+    /// What the answer of this name says; see [`answers`].
+    pub(super) fn of(name: &str) -> Self {
+        answers::find(name).map_or_else(Self::internal, |answer| Self {
+            status: answer.status(),
+            code: answer.code(),
+            message: answer.message().to_owned(),
+        })
     }
 
     /// 400 `InvalidParameter`; the message begins as SNS's do.
@@ -56,6 +68,13 @@ impl Refusal {
             self.code,
             escape(&self.message)
         )
+    }
+}
+
+impl IntoResponse for Refusal {
+    fn into_response(self) -> Response {
+        let request_id = ids::uuid();
+        respond(self.status, self.xml(&request_id), &request_id)
     }
 }
 

@@ -1,6 +1,8 @@
 //! SNS over raw HTTP, as an AWS SDK sends it, and the outbox behind it.
 
+mod platform_events;
 mod server;
+mod troubles;
 
 use serde_json::{Value, json};
 use server::{APNS, GCM, Server, between};
@@ -221,20 +223,6 @@ async fn what_is_gone_or_disabled_is_refused_as_sns_does() {
         (status, between(&answer, "<Code>", "</Code>").as_str()),
         (400, "InvalidAction")
     );
-}
-
-#[tokio::test]
-async fn trouble_tokens_make_trouble() {
-    let server = Server::start().await;
-    let throttled = server.endpoint(GCM, "error-throttled-x").await;
-    let mut statuses = Vec::new();
-    for _ in 0..3 {
-        statuses.push(server.publish(&throttled, &gcm()).await.0);
-    }
-    assert_eq!(statuses, [429, 429, 200]);
-    let internal = server.endpoint(GCM, "error-internal-1").await;
-    assert_eq!(server.publish(&internal, &gcm()).await.0, 500);
-    assert_eq!(server.outbox("").await["data"].as_array().unwrap().len(), 1);
 }
 
 #[tokio::test]

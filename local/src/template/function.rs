@@ -2,7 +2,7 @@
 
 use super::properties::Properties;
 use super::resources::ApiDraft;
-use super::{Authorizer, FunctionSpec, RouteSpec, Template, stream};
+use super::{Authorizer, FunctionSpec, RouteSpec, Subscription, Template, stream};
 use crate::error::{Error, Result};
 use crate::intrinsics::Scope;
 use serde_json::{Map, Value};
@@ -79,12 +79,18 @@ impl Reader<'_> {
         let mut routes = Vec::new();
         for (name, mut event) in events.entries() {
             let kind = event.required("Type")?;
-            let details = event.inner("Properties")?;
+            let mut details = event.inner("Properties")?;
             match kind.as_str() {
                 "HttpApi" => routes.push(self.route(details)?),
                 "DynamoDB" => template
                     .streams
                     .push(stream::read(self.id, &name, details)?),
+                "SNS" => {
+                    let topic = details.required("Topic")?;
+                    details.finish()?;
+                    let function = self.id.to_owned();
+                    (template.subscriptions).push(Subscription { function, topic });
+                }
                 _ => {
                     return Err(event.error(
                         "Type",

@@ -1,9 +1,9 @@
 //! Resource by resource, what a template asks for.
 
 use super::properties::Properties;
-use super::{ApiSpec, QueueSpec, TableSpec, Template, api, function};
+use super::{ApiSpec, QueueSpec, TableSpec, Template, TopicSpec, api, function};
 use crate::error::{Error, Result};
-use crate::intrinsics::{Scope, section};
+use crate::intrinsics::{Scope, section, topic_arn};
 use serde_json::{Map, Value, json};
 use std::time::Duration;
 
@@ -13,6 +13,8 @@ const MEANINGLESS: &[&str] = &[
     "AWS::IAM::Policy",
     "AWS::IAM::Role",
     "AWS::Logs::LogGroup",
+    "AWS::SNS::TopicPolicy",
+    "AWS::SQS::QueuePolicy",
 ];
 
 /// Attributes beside `Type` and `Properties`; they tell a deployment what to do, not a run.
@@ -89,6 +91,7 @@ impl Draft {
         match resource["Type"].as_str().unwrap_or_default() {
             "AWS::DynamoDB::Table" => self.template.tables.push(table(&id, name, properties()?)?),
             "AWS::SQS::Queue" => self.template.queues.push(queue(&id, name, properties()?)?),
+            "AWS::SNS::Topic" => self.template.topics.push(topic(&id, name, properties()?)?),
             "AWS::Serverless::HttpApi" if self.api.is_some() => {
                 return Err(Error::new(format!(
                     "{place}: a second HTTP API is not supported by the local stack"
@@ -187,8 +190,25 @@ fn queue(id: &str, name: &str, mut properties: Properties) -> Result<QueueSpec> 
     })
 }
 
+fn topic(id: &str, name: &str, mut properties: Properties) -> Result<TopicSpec> {
+    properties.ignore(&["DisplayName", "KmsMasterKeyId", "Tags", "TopicName"]);
+    properties.finish()?;
+    Ok(TopicSpec {
+        logical_id: id.to_owned(),
+        arn: topic_arn(name),
+    })
+}
+
 /// What mappings point at must be in the template.
 fn check_references(template: &Template) -> Result<()> {
+    for subscription in &template.subscriptions {
+        if !(template.topics.iter()).any(|topic| topic.arn == subscription.topic) {
+            return Err(Error::new(format!(
+                "resource {}: its topic {} is none of this template",
+                subscription.function, subscription.topic
+            )));
+        }
+    }
     for stream in &template.streams {
         let place = format!("resource {}: event source {}", stream.function, stream.id);
         let table = template

@@ -29,6 +29,11 @@ Resources:
   Lost:
     Type: AWS::SQS::Queue
     Properties: {MessageRetentionPeriod: 60}
+  News:
+    Type: AWS::SNS::Topic
+    Properties: {TopicName: the-news, KmsMasterKeyId: alias/any}
+  NewsPolicy: {Type: AWS::SNS::TopicPolicy, Properties: {Topics: [!Ref News], PolicyDocument: {Resource: !GetAtt News.TopicArn}}}
+  LostPolicy: {Type: AWS::SQS::QueuePolicy, Properties: {Queues: [!Ref Lost]}}
   Api:
     Type: AWS::Serverless::HttpApi
     Properties:
@@ -48,6 +53,7 @@ Resources:
       Events:
         Get: {Type: HttpApi, Properties: {ApiId: !Ref Api, Method: get, Path: '/x/{id}', Auth: {Authorizer: Users}}}
         Open: {Type: HttpApi, Properties: {Method: POST, Path: /open}}
+        News: {Type: SNS, Properties: {Topic: !Ref News}}
         Stream:
           Type: DynamoDB
           Properties:
@@ -104,6 +110,14 @@ fn a_template_resolves() {
         Some(template.queues[0].arn.as_str())
     );
 
+    let topic = "arn:aws:sns:us-east-1:000000000000:the-news";
+    let subscription = &template.subscriptions[0];
+    assert_eq!(
+        (subscription.function.as_str(), subscription.topic.as_str()),
+        ("Work", topic)
+    );
+    assert_eq!(template.topics[0].arn, topic);
+
     let api = template.api.unwrap();
     let route = api
         .routes
@@ -128,6 +142,21 @@ fn a_template_resolves() {
 
 /// A change of the good template, and a part of the refusal it must meet.
 const CHANGES: &[(&str, &str, &str)] = &[
+    (
+        "Topic: !Ref News}",
+        "Topic: !Ref News, FilterPolicy: {a: [b]}}",
+        "resource Work: property Events News.Properties.FilterPolicy",
+    ),
+    (
+        "Topic: !Ref News}",
+        "Topic: 'arn:aws:sns:us-east-1:000000000000:else'}",
+        "resource Work: its topic",
+    ),
+    (
+        "KmsMasterKeyId: alias/any",
+        "Subscription: []",
+        "resource News: property Subscription",
+    ),
     ("Outputs:", "Mappings: {}\nOutputs:", "Mappings"),
     (
         "DeletionPolicy: Retain",

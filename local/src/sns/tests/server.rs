@@ -1,20 +1,29 @@
 //! SNS and the outbox on a port, and a client that writes HTTP by hand.
 
+use crate::asynchronous::{Dispatcher, Target};
 use crate::door;
 use crate::outbox::{self, Page};
 use crate::sns::router;
 use crate::state::State;
+use crate::template::TopicSpec;
+use crate::topics::Topics;
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use serde_json::Value;
+use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::Mutex;
+use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
+use tokio::time::timeout;
 
 pub(super) const GCM: &str = "arn:aws:sns:us-east-1:000000000000:app/GCM/local";
+pub(super) const TOPIC: &str = "arn:aws:sns:us-east-1:000000000000:Events";
 pub(super) const APNS: &str = "arn:aws:sns:us-east-1:000000000000:app/APNS/local";
 
 pub(super) struct Server {
     address: String,
     pub(super) state: State,
+    events: Mutex<UnboundedReceiver<Vec<u8>>>,
     _dir: tempfile::TempDir,
 }
 
@@ -27,7 +36,18 @@ impl Server {
             content_type: "text/html",
             body: std::sync::Arc::new(|| "<p>".to_owned()),
         };
-        let app = door::programs_only(router(state.clone()))
+        let (sender, events) = unbounded_channel();
+        let listener = Target::new("F", move |event| {
+            sender.send(event).ok();
+            std::future::ready(Ok(Vec::new()))
+        });
+        let topic = TopicSpec {
+            logical_id: "Events".to_owned(),
+            arn: TOPIC.to_owned(),
+        };
+        let (dispatcher, _) = Dispatcher::spawn();
+        let topics = Topics::new(&[topic], [(TOPIC.to_owned(), listener)], dispatcher);
+        let app = door::programs_only(router(state.clone(), topics))
             .merge(outbox::router(state.clone(), vec![page]));
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap().to_string();
@@ -35,11 +55,37 @@ impl Server {
         Self {
             address,
             state,
+            events: Mutex::new(events),
             _dir: dir,
         }
     }
 
+    /// The `Sns` part of the next event that the topic's function got.
+    pub(super) async fn event(&self) -> Value {
+        let event = self.events.lock().await.recv().await.unwrap();
+        let mut event: Value = serde_json::from_slice(&event).unwrap();
+        assert_eq!(event["Records"][0]["EventSource"], "aws:sns");
+        event["Records"][0]["Sns"].take()
+    }
+
+    /// The next platform event.
+    pub(super) async fn platform_event(&self) -> Value {
+        serde_json::from_str(self.event().await["Message"].as_str().unwrap()).unwrap()
+    }
+
     pub(super) async fn http(&self, start: &str, body: &str) -> (u16, String) {
+        let (answer, closed) = self.exchange(start, body, Duration::from_secs(30)).await;
+        assert!(closed, "{answer}");
+        (answer[9..12].parse().unwrap(), answer)
+    }
+
+    /// What comes within `limit`, and whether the connection was closed after it.
+    pub(super) async fn exchange(
+        &self,
+        start: &str,
+        body: &str,
+        limit: Duration,
+    ) -> (String, bool) {
         let mut connection = TcpStream::connect(&self.address).await.unwrap();
         let request = format!(
             "{start} HTTP/1.1\r\nhost: {}\r\nconnection: close\r\ncontent-length: {}\r\n\r\n{body}",
@@ -47,20 +93,27 @@ impl Server {
             body.len()
         );
         connection.write_all(request.as_bytes()).await.unwrap();
-        let mut answer = String::new();
-        connection.read_to_string(&mut answer).await.unwrap();
-        (answer[9..12].parse().unwrap(), answer)
+        let mut answer = Vec::new();
+        let read = timeout(limit, connection.read_to_end(&mut answer)).await;
+        (String::from_utf8(answer).unwrap(), read.is_ok())
     }
 
     pub(super) async fn call(&self, action: &str, parameters: &[(&str, &str)]) -> (u16, String) {
-        let encode = |text: &str| utf8_percent_encode(text, NON_ALPHANUMERIC).to_string();
-        let mut form = vec![format!("Action={action}&Version=2010-03-31")];
-        form.extend(
-            parameters
-                .iter()
-                .map(|(name, value)| format!("{}={}", encode(name), encode(value))),
-        );
-        self.http("POST /", &form.join("&")).await
+        self.http("POST /", &form(action, parameters)).await
+    }
+
+    /// Has the application's events of these kinds sent to the topic.
+    pub(super) async fn subscribe(&self, application: &str, attributes: &[&str]) {
+        for attribute in attributes {
+            let parameters = [
+                ("PlatformApplicationArn", application),
+                ("Attributes.entry.1.key", attribute),
+                ("Attributes.entry.1.value", TOPIC),
+            ];
+            let action = "SetPlatformApplicationAttributes";
+            let (status, answer) = self.call(action, &parameters).await;
+            assert_eq!(status, 200, "{answer}");
+        }
     }
 
     pub(super) async fn endpoint(&self, application: &str, token: &str) -> String {
@@ -92,6 +145,18 @@ impl Server {
         assert_eq!(status, 200, "{answer}");
         serde_json::from_str(answer.split_once("\r\n\r\n").unwrap().1).unwrap()
     }
+}
+
+/// A request's body.
+pub(super) fn form(action: &str, parameters: &[(&str, &str)]) -> String {
+    let encode = |text: &str| utf8_percent_encode(text, NON_ALPHANUMERIC).to_string();
+    let mut form = vec![format!("Action={action}&Version=2010-03-31")];
+    form.extend(
+        parameters
+            .iter()
+            .map(|(name, value)| format!("{}={}", encode(name), encode(value))),
+    );
+    form.join("&")
 }
 
 pub(super) fn between(text: &str, start: &str, end: &str) -> String {

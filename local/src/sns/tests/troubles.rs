@@ -1,0 +1,122 @@
+//! Every documented token, over raw HTTP.
+
+use super::gcm;
+use super::server::{GCM, Server, between, form};
+use serde_json::json;
+use std::time::Duration;
+
+/// How long an answer that never comes is waited for.
+const PATIENCE: Duration = Duration::from_millis(300);
+
+/// What a publish is answered with, in the words of `docs/TESTING.md`.
+async fn publish(server: &Server, arn: &str) -> String {
+    let message = gcm().to_string();
+    let parameters = [
+        ("TargetArn", arn),
+        ("MessageStructure", "json"),
+        ("Message", &message),
+    ];
+    let body = form("Publish", &parameters);
+    let (answer, closed) = server.exchange("POST /", &body, PATIENCE).await;
+    let whole = || {
+        let (head, body) = answer.split_once("\r\n\r\n").unwrap();
+        let length = between(head, "content-length: ", "\r\n");
+        length.parse() == Ok(body.len())
+    };
+    match (answer.as_str(), closed) {
+        ("", true) => "closed".to_owned(),
+        ("", false) => "open".to_owned(),
+        _ if !whole() && closed => "half, closed".to_owned(),
+        _ if !whole() => "half, open".to_owned(),
+        _ if answer.contains("<Code>") => {
+            let code = between(&answer, "<Code>", "</Code>");
+            format!("{} {code}", &answer[9..12])
+        }
+        _ => answer[9..12].to_owned(),
+    }
+}
+
+#[tokio::test]
+async fn every_documented_token_does_what_its_row_says() {
+    let server = &Server::start().await;
+    let rows = include_str!("../../../../docs/TESTING.md").lines();
+    let rows = rows.filter(|line| line.starts_with("| `error-"));
+    let checked = rows.map(async |row| {
+        let cells: Vec<&str> = row.split('|').map(str::trim).collect();
+        let start = cells[1].trim_matches('`').trim_end_matches('…');
+        let number = if start == "error-slow-" { "10-" } else { "" };
+        let token = format!("{start}{number}phone");
+        let arn = server.endpoint(GCM, &token).await;
+        assert_eq!(publish(server, &arn).await, cells[3], "{token}");
+        (token, cells[2] == "yes")
+    });
+    let mut expected = futures_util::future::join_all(checked).await;
+    assert!(expected.len() > 30, "{} tokens", expected.len());
+    let outbox = server.outbox("?limit=1000").await;
+    let pushes = outbox["data"].as_array().unwrap();
+    expected.retain(|(token, accepted)| {
+        let found = pushes.iter().any(|push| push["token"] == token.as_str());
+        found != *accepted
+    });
+    assert!(expected.is_empty(), "accepted or not: {expected:?}");
+}
+
+#[tokio::test]
+async fn a_trouble_comes_as_often_as_its_token_says() {
+    let server = Server::start().await;
+    for (token, expected) in [
+        (
+            "error-throttled-x",
+            ["429 Throttled", "429 Throttled", "200"],
+        ),
+        (
+            "error-kms-throttling-1-x",
+            ["400 KMSThrottling", "200", "200"],
+        ),
+        ("error-lost-reply-1-x", ["closed", "200", "200"]),
+        (
+            "late-error-internal-1-x",
+            ["200", "500 InternalError", "200"],
+        ),
+    ] {
+        let arn = server.endpoint(GCM, token).await;
+        for expected in expected {
+            assert_eq!(publish(&server, &arn).await, expected, "{token}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn what_the_answer_says_of_the_endpoint_is_true() {
+    let server = Server::start().await;
+    let enabled = async |arn: &str| {
+        let parameters = [("EndpointArn", arn)];
+        let (status, answer) = server.call("GetEndpointAttributes", &parameters).await;
+        (status, answer.contains("<value>true</value>"))
+    };
+    let dead = server.endpoint(GCM, "error-endpoint-disabled-x").await;
+    publish(&server, &dead).await;
+    assert_eq!(enabled(&dead).await, (200, false));
+    let gone = server.endpoint(GCM, "error-not-found-1-x").await;
+    publish(&server, &gone).await;
+    assert_eq!(enabled(&gone).await, (404, false));
+    // Its token is counted on, so that what is registered again works.
+    let again = server.endpoint(GCM, "error-not-found-1-x").await;
+    assert_ne!(again, gone);
+    assert_eq!(publish(&server, &again).await, "200");
+}
+
+#[tokio::test]
+async fn an_answer_is_sent_as_its_file_has_it() {
+    let server = Server::start().await;
+    let arn = server.endpoint(GCM, "error-application-x").await;
+    let (_, answer) = server.publish(&arn, &json!({"default": "Hi"})).await;
+    let file = include_str!("../../../../shared/answers/platform-application-disabled.http");
+    let body = |text: &str| text.split_once("\r\n\r\n").unwrap().1.to_owned();
+    assert_eq!(body(&answer), body(file));
+    assert!(
+        answer.starts_with("HTTP/1.1 400 Bad Request\r\n"),
+        "{answer}"
+    );
+    assert!(!answer.contains("x-source"), "{answer}");
+}
