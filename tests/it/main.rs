@@ -36,3 +36,4 @@ mod stack;
 mod table;
 mod tidy;
 mod totality;
+mod troubles;

@@ -6,6 +6,7 @@
 
 mod inputs;
 mod list;
+mod stand_ins;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::error::Error;
@@ -49,6 +50,7 @@ async fn run() -> Outcome<bool> {
     let mutants: Vec<&Mutant> = list::MUTANTS
         .iter()
         .chain(inputs::MUTANTS)
+        .chain(stand_ins::MUTANTS)
         .filter(chosen)
         .collect();
     if mutants.is_empty() {

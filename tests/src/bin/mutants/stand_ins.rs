@@ -1,0 +1,101 @@
+//! Mutants of the local stack: what a stand-in is when it is not what it stands for.
+
+use super::list::Mutant;
+
+pub const MUTANTS: &[Mutant] = &[
+    Mutant {
+        name: "an event that failed is tried again once only",
+        file: "local/src/asynchronous.rs",
+        from: "const ATTEMPTS: u32 = 3;",
+        to: "const ATTEMPTS: u32 = 2;",
+        tests: &[
+            "local::asynchronous::tests::a_function_error_is_tried_again_twice_and_a_success_never",
+            "it::troubles::a_message_to_a_topic_invokes_its_function_until_it_succeeds_three_times_at_most",
+        ],
+    },
+    Mutant {
+        name: "an event is tried again although it succeeded",
+        file: "local/src/asynchronous.rs",
+        from: "if (target.invoke)(event.clone()).await.is_ok() {",
+        to: "if (target.invoke)(event.clone()).await.is_err() {",
+        tests: &[
+            "local::asynchronous::tests::a_function_error_is_tried_again_twice_and_a_success_never",
+        ],
+    },
+    Mutant {
+        name: "a function may listen to a topic that is not there",
+        file: "local/src/template/resources.rs",
+        from: "topic.arn == subscription.topic",
+        to: "topic.arn.len() < 1000",
+        tests: &["local::template::tests::what_cannot_be_honoured_is_refused_by_name"],
+    },
+    Mutant {
+        name: "a token's trouble is the shortest name that fits",
+        file: "local/src/sns/trouble.rs",
+        from: ".max_by_key(|(name, _)| name.len())?",
+        to: ".min_by_key(|(name, _)| name.len())?",
+        tests: &[
+            "local::sns::trouble::tests::a_token_asks_for_the_longest_name_that_fits",
+            "local::sns::tests::troubles::every_documented_token_does_what_its_row_says",
+        ],
+    },
+    Mutant {
+        name: "a trouble goes on for ever",
+        file: "local/src/sns/trouble.rs",
+        from: "times.is_some_and(|times| count > times)",
+        to: "times.is_some_and(|times| count > times && times > 1000)",
+        tests: &[
+            "local::sns::trouble::tests::a_number_says_how_often_and_late_spares_the_first",
+            "local::sns::tests::troubles::a_trouble_comes_as_often_as_its_token_says",
+        ],
+    },
+    Mutant {
+        name: "a lost reply loses the push too",
+        file: "local/src/sns/trouble.rs",
+        from: "Self::Broken(ending) => ending != Ending::Hang,",
+        to: "Self::Broken(ending) => ending == Ending::HalfReply,",
+        tests: &[
+            "local::sns::tests::troubles::every_documented_token_does_what_its_row_says",
+            "it::troubles::f18_a_push_whose_answer_is_lost_is_sent_again_and_counted",
+        ],
+    },
+    Mutant {
+        name: "an endpoint that is said to be gone stays",
+        file: "local/src/sns/trouble.rs",
+        from: "\"no-endpoint-found\" | \"not-found\" => Fate::Deleted,",
+        to: "\"no-endpoint-found\" | \"not-found\" => Fate::Kept,",
+        tests: &["local::sns::tests::troubles::what_the_answer_says_of_the_endpoint_is_true"],
+    },
+    Mutant {
+        name: "an answer is sent with the source of its text",
+        file: "local/src/sns/answers.rs",
+        from: "![SOURCE, \"content-length\"]",
+        to: "![\"content-length\"]",
+        tests: &["local::sns::tests::troubles::an_answer_is_sent_as_its_file_has_it"],
+    },
+    Mutant {
+        name: "an endpoint that was there is told as created",
+        file: "local/src/sns/endpoints.rs",
+        from: "                0 => None,",
+        to: "                9 => None,",
+        tests: &[
+            "local::sns::tests::platform_events::changes_of_endpoints_are_told_to_the_topic_that_asked",
+        ],
+    },
+    Mutant {
+        name: "a token that dies is told as disabled from its first push",
+        file: "local/src/sns/events.rs",
+        from: "let failure = if index == 0 {",
+        to: "let failure = if index == 9 {",
+        tests: &["local::sns::tests::platform_events::a_token_that_dies_late_is_told_push_by_push"],
+    },
+    Mutant {
+        name: "an application shows its secrets",
+        file: "local/src/sns/applications.rs",
+        from: "!SECRETS.contains(&name.as_str()) && !value.is_empty()",
+        to: "!value.is_empty()",
+        tests: &[
+            "local::sns::tests::platform_events::an_application_keeps_what_was_set_and_shows_no_secret",
+        ],
+    },
+];
