@@ -1,7 +1,7 @@
 //! Every documented token, over raw HTTP.
 
 use super::gcm;
-use super::server::{GCM, Server, between, form};
+use super::server::{APNS, GCM, Server, between, form};
 use serde_json::json;
 use std::time::Duration;
 
@@ -119,4 +119,54 @@ async fn an_answer_is_sent_as_its_file_has_it() {
         "{answer}"
     );
     assert!(!answer.contains("x-source"), "{answer}");
+}
+
+#[tokio::test]
+async fn what_is_answered_without_trouble_is_in_the_words_of_the_files() {
+    let server = Server::start().await;
+    let body = |text: &str| {
+        let body = text.split_once("\r\n\r\n").unwrap().1;
+        let tight: String = body.lines().map(str::trim).collect();
+        let cut = |text: &str, name: &str| match text.split_once(&format!("<{name}>")) {
+            Some((before, rest)) => format!("{before}{}", rest.split_once("</").unwrap().1),
+            None => text.to_owned(),
+        };
+        cut(&cut(&tight, "MessageId"), "RequestId")
+    };
+    let long = json!({"x": "x".repeat(4096)}).to_string();
+    let cases = [
+        (
+            GCM,
+            gcm(),
+            include_str!("../../../../shared/answers/sent.http"),
+        ),
+        (
+            GCM,
+            json!({"default": "x", "GCM": long}),
+            include_str!("../../../../shared/answers/fcm-too-large.http"),
+        ),
+        (
+            APNS,
+            json!({"default": "x", "APNS": long}),
+            include_str!("../../../../shared/answers/apns-too-long.http"),
+        ),
+        (
+            GCM,
+            json!([]),
+            include_str!("../../../../shared/answers/invalid-parameter.http"),
+        ),
+    ];
+    for (application, message, file) in cases {
+        let arn = server.endpoint(application, "phone").await;
+        let (status, answer) = server.publish(&arn, &message).await;
+        assert_eq!(body(&answer), body(file));
+        assert_eq!(status.to_string(), file[9..12]);
+    }
+    let gone = [(
+        "EndpointArn",
+        "arn:aws:sns:us-east-1:000000000000:endpoint/GCM/local/x",
+    )];
+    let (_, answer) = server.call("GetEndpointAttributes", &gone).await;
+    let file = include_str!("../../../../shared/answers/not-found.http");
+    assert_eq!(body(&answer), body(file));
 }
