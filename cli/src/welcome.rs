@@ -59,6 +59,7 @@ pub fn json_line(stack: &Stack) -> Value {
         "pid": std::process::id(),
         "dynamodb": stack.dynamodb_url(),
         "sns": stack.sns_url(),
+        "sqs": stack.sqs_url(),
         "table": stack.table_names().first(),
     })
 }

@@ -28,6 +28,14 @@ pub fn programs_only(router: Router) -> Router {
     router.layer(from_fn(check))
 }
 
+/// Whether a request that changes something comes from a page of this very server, or from no page at all.
+pub fn is_own_page_or_program(headers: &HeaderMap) -> bool {
+    let text = |name: &str| headers.get(name).map(|value| value.to_str().unwrap_or("?"));
+    let host = text("host").unwrap_or_default();
+    text("origin").is_none_or(|origin| origin == format!("http://{host}"))
+        && text("sec-fetch-site").is_none_or(|site| ["same-origin", "none"].contains(&site))
+}
+
 async fn pass(allowed: bool, request: Request, next: Next) -> Response<Body> {
     if allowed {
         next.run(request).await
@@ -61,6 +69,32 @@ mod tests {
         let mut answer = String::new();
         connection.read_to_string(&mut answer).await.unwrap();
         answer[9..12].to_owned()
+    }
+
+    #[test]
+    fn a_foreign_page_changes_nothing() {
+        let cases: [(&[(&str, &str)], bool); 6] = [
+            (&[], true),
+            (&[("origin", "http://127.0.0.1:3000")], true),
+            (
+                &[
+                    ("origin", "http://127.0.0.1:3000"),
+                    ("sec-fetch-site", "same-origin"),
+                ],
+                true,
+            ),
+            (&[("origin", "http://localhost:4000")], false),
+            (&[("origin", "null")], false),
+            (&[("sec-fetch-site", "cross-site")], false),
+        ];
+        for (given, expected) in cases {
+            let mut headers =
+                HeaderMap::from_iter([(header::HOST, "127.0.0.1:3000".parse().unwrap())]);
+            for (name, value) in given {
+                headers.insert(*name, value.parse().unwrap());
+            }
+            assert_eq!(is_own_page_or_program(&headers), expected, "{given:?}");
+        }
     }
 
     #[tokio::test]

@@ -1,5 +1,6 @@
 //! A function: its instances, started on demand and kept while they are of use.
 
+use crate::clock::Clock;
 use crate::instance::{Instance, Launch};
 use crate::intrinsics::function_arn;
 use crate::output::say;
@@ -34,6 +35,7 @@ pub enum InvokeError {
 struct Inner {
     launch: Launch,
     timeout: Duration,
+    clock: Clock,
     /// The instance used last is taken first, so that the others can go.
     idle: Mutex<Vec<(Instance, Instant)>>,
     permits: Arc<Semaphore>,
@@ -45,6 +47,17 @@ impl Function {
     /// A function that runs the program `binary`; `extra` are variables beside the template's and Lambda's own.
     #[must_use]
     pub fn new(spec: &FunctionSpec, binary: PathBuf, extra: &BTreeMap<String, String>) -> Self {
+        Self::with_clock(spec, binary, extra, Clock::default())
+    }
+
+    /// [`new`](Self::new), whose invocations see the time of `clock`.
+    #[must_use]
+    pub fn with_clock(
+        spec: &FunctionSpec,
+        binary: PathBuf,
+        extra: &BTreeMap<String, String>,
+        clock: Clock,
+    ) -> Self {
         let launch = Launch {
             name: spec.name.clone(),
             arn: function_arn(&spec.name),
@@ -54,12 +67,14 @@ impl Function {
         let function = Self(Arc::new(Inner {
             launch,
             timeout: spec.timeout,
+            clock,
             idle: Mutex::new(Vec::new()),
             permits: Arc::new(Semaphore::new(MAX_INSTANCES)),
             watchers: Mutex::new(JoinSet::new()),
             stopping: watch::Sender::new(false),
         }));
-        tokio::spawn(end_idle(Arc::downgrade(&function.0)));
+        let moves = function.0.clock.moves();
+        tokio::spawn(end_idle(Arc::downgrade(&function.0), moves));
         function
     }
 
@@ -89,6 +104,11 @@ impl Function {
         }
     }
 
+    /// Whether it was told to end, so that a failure says nothing about the function.
+    pub(crate) fn is_ending(&self) -> bool {
+        *self.0.stopping.borrow()
+    }
+
     /// Ends every process of the function, the busy ones too, and takes no more events.
     pub fn end(&self) {
         self.0.permits.close();
@@ -108,6 +128,7 @@ impl Function {
             Some(instance) => instance,
             None => Instance::start(
                 &self.0.launch,
+                self.0.clock.ahead(),
                 &self.0.watchers,
                 self.0.stopping.subscribe(),
             )
@@ -118,16 +139,18 @@ impl Function {
         if let Err(error) = &outcome {
             self.report(error, &instance.last_lines());
         }
-        if instance.is_usable() {
+        // If the clock was moved meanwhile, the process has seen its last event.
+        if instance.is_usable(self.0.clock.ahead()) {
             self.idle().push((instance, Instant::now()));
         }
         outcome
     }
 
     fn usable(&self) -> Option<Instance> {
+        let ahead = self.0.clock.ahead();
         let mut idle = self.idle();
         while let Some((instance, _)) = idle.pop() {
-            if instance.is_usable() {
+            if instance.is_usable(ahead) {
                 return Some(instance);
             }
         }
@@ -135,7 +158,7 @@ impl Function {
     }
 
     fn report(&self, error: &InvokeError, last_lines: &str) {
-        if *self.0.stopping.borrow() {
+        if self.is_ending() {
             return;
         }
         match error {
@@ -161,14 +184,16 @@ fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-async fn end_idle(function: Weak<Inner>) {
+async fn end_idle(function: Weak<Inner>, mut moves: watch::Receiver<i64>) {
     loop {
-        tokio::time::sleep(IDLE_CHECK).await;
+        // An error says that the clock is gone, and with it the function.
+        tokio::time::timeout(IDLE_CHECK, moves.changed()).await.ok();
         let Some(function) = function.upgrade() else {
             return;
         };
+        let ahead = function.clock.ahead();
         lock(&function.idle)
-            .retain(|(instance, since)| instance.is_usable() && since.elapsed() < IDLE_LIMIT);
+            .retain(|(instance, since)| instance.is_usable(ahead) && since.elapsed() < IDLE_LIMIT);
     }
 }
 
@@ -202,6 +227,7 @@ fn environment(spec: &FunctionSpec, extra: &BTreeMap<String, String>) -> BTreeMa
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::template::Asynchronous;
 
     fn function(program: &str) -> Function {
         let spec = FunctionSpec {
@@ -213,6 +239,7 @@ mod tests {
             environment: BTreeMap::new(),
             log_format: "JSON".to_owned(),
             log_level: "INFO".to_owned(),
+            asynchronous: Asynchronous::default(),
         };
         Function::new(&spec, program.into(), &BTreeMap::new())
     }

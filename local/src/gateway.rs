@@ -1,5 +1,6 @@
 //! The HTTP API: routes, JWT authorizers, CORS and limits as API Gateway has them.
 
+use crate::clock::Clock;
 use crate::function::{Function, InvokeError};
 use crate::http_event::{Call, event};
 use crate::http_reply::{from_function, internal_error, refusal};
@@ -18,7 +19,7 @@ use serde_json::{Map, Value};
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
 /// The most bytes of a request's body: 10 MB.
 const BODY_LIMIT: usize = 10 * 1024 * 1024;
@@ -39,6 +40,8 @@ pub struct Gateway {
     pub functions: BTreeMap<String, Function>,
     /// Whose tokens are believed.
     pub signer: Signer,
+    /// What time a request comes at.
+    pub clock: Clock,
     /// The port it listens on.
     pub port: u16,
     /// How long a request's body may take to arrive; [`BODY_TIME`] but for tests.
@@ -94,7 +97,7 @@ impl Gateway {
         };
         let call = Call {
             id,
-            at: SystemTime::now(),
+            at: self.clock.now(),
             peer,
             port: self.port,
             route: &route,
@@ -236,6 +239,7 @@ mod tests {
             cors: None,
             functions: BTreeMap::new(),
             signer: Signer::open(tempfile::tempdir().unwrap().path()).unwrap(),
+            clock: Clock::default(),
             port: 0,
             body_time: Duration::from_millis(10),
         }

@@ -12,7 +12,6 @@ use percent_encoding::percent_decode_str;
 use serde_json::{Map, Value, json};
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
-use std::time::{SystemTime, UNIX_EPOCH};
 
 /// Headers that belong to one connection and never reach a function or come from one.
 pub const HOP_BY_HOP: &[&str] = &[
@@ -31,8 +30,8 @@ pub const HOP_BY_HOP: &[&str] = &[
 pub struct Call<'a> {
     /// The id in the answer's `apigw-requestid`.
     pub id: &'a str,
-    /// When it came.
-    pub at: SystemTime,
+    /// When it came, in milliseconds since 1970.
+    pub at: i64,
     /// Who is at the other end of the connection, whatever the headers say.
     pub peer: SocketAddr,
     /// The port it came in on.
@@ -81,7 +80,6 @@ pub fn event(parts: &Parts, body: &Bytes, call: &Call) -> Value {
 }
 
 fn context(parts: &Parts, call: &Call, route_key: &str) -> Value {
-    let since = call.at.duration_since(UNIX_EPOCH).unwrap_or_default();
     let mut context = json!({
         "accountId": ACCOUNT,
         "apiId": "local",
@@ -98,7 +96,7 @@ fn context(parts: &Parts, call: &Call, route_key: &str) -> Value {
         "routeKey": route_key,
         "stage": "$default",
         "time": clf_time(call.at),
-        "timeEpoch": u64::try_from(since.as_millis()).unwrap_or(u64::MAX),
+        "timeEpoch": call.at,
     });
     if let Some((claims, scopes)) = call.token {
         let claims: Map<_, _> = claims
@@ -217,8 +215,8 @@ fn claim_text(value: &Value) -> String {
 }
 
 /// A moment as `20/Nov/2026:10:00:00 +0000`.
-fn clf_time(at: SystemTime) -> String {
-    Timestamp::try_from(at)
+fn clf_time(at: i64) -> String {
+    Timestamp::from_millisecond(at)
         .unwrap_or_default()
         .strftime("%d/%b/%Y:%H:%M:%S %z")
         .to_string()

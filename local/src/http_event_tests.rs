@@ -4,7 +4,6 @@ use super::*;
 use crate::routes::Routes;
 use crate::template::RouteSpec;
 use axum::http::Request;
-use std::time::Duration;
 
 fn check(request: Request<&[u8]>) -> Value {
     let spec = RouteSpec {
@@ -23,7 +22,7 @@ fn check(request: Request<&[u8]>) -> Value {
     );
     let call = Call {
         id: "r1",
-        at: UNIX_EPOCH + Duration::from_millis(1_709_210_096_789),
+        at: 1_709_210_096_789,
         peer: "127.0.0.1:55555".parse().unwrap(),
         port: 3000,
         route: &route,

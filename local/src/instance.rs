@@ -1,5 +1,6 @@
 //! One running process of a function.
 
+use crate::clock;
 use crate::function::InvokeError;
 use crate::output::Tail;
 use crate::runtime_api::{Answer, RuntimeApi, Start};
@@ -25,13 +26,15 @@ pub struct Launch {
     pub arn: String,
     /// The program.
     pub binary: PathBuf,
-    /// Its environment, to which only `PATH` and the Runtime API's address are added.
+    /// Its environment, to which only `PATH`, the Runtime API's address and the clock are added.
     pub environment: BTreeMap<String, String>,
 }
 
 /// A process that has asked for its first event. Dropping it ends the process.
 pub struct Instance {
     api: RuntimeApi,
+    /// How far the clock was ahead when it was started, in milliseconds.
+    ahead: i64,
     /// How the process ended; `None` while it runs.
     ended: watch::Receiver<Option<String>>,
     tail: Arc<Tail>,
@@ -41,9 +44,11 @@ pub struct Instance {
 }
 
 impl Instance {
-    /// Starts a process and waits until it asks for an event. Its watcher joins `watchers`.
+    /// Starts a process that is told how many milliseconds the clock is `ahead`, and waits until it asks for an event. Its
+    /// watcher joins `watchers`.
     pub async fn start(
         launch: &Launch,
+        ahead: i64,
         watchers: &std::sync::Mutex<JoinSet<()>>,
         stopping: watch::Receiver<bool>,
     ) -> Result<Self, InvokeError> {
@@ -52,7 +57,8 @@ impl Instance {
         let mut api = RuntimeApi::listen(launch.arn.clone())
             .await
             .map_err(|error| failed(error.to_string()))?;
-        let child = spawn(launch, &api.address()).map_err(|error| failed(error.to_string()))?;
+        let child =
+            spawn(launch, ahead, &api.address()).map_err(|error| failed(error.to_string()))?;
         let tail = Arc::new(Tail::default());
         let (keep, dropped) = tokio::sync::oneshot::channel();
         let (sender, mut ended) = watch::channel(None);
@@ -79,6 +85,7 @@ impl Instance {
         match start {
             Start::Ready => Ok(Self {
                 api,
+                ahead,
                 ended,
                 tail,
                 _keep: keep,
@@ -89,9 +96,9 @@ impl Instance {
         }
     }
 
-    /// Whether the process can take another event.
-    pub fn is_usable(&self) -> bool {
-        !self.broken && self.ended.borrow().is_none()
+    /// Whether the process can take another event while the clock is `ahead`.
+    pub fn is_usable(&self, ahead: i64) -> bool {
+        !self.broken && self.ahead == ahead && self.ended.borrow().is_none()
     }
 
     /// Runs the function on one event.
@@ -121,12 +128,15 @@ impl Instance {
     }
 }
 
-fn spawn(launch: &Launch, runtime_api: &str) -> std::io::Result<Child> {
+fn spawn(launch: &Launch, ahead: i64, runtime_api: &str) -> std::io::Result<Child> {
     let mut command = Command::new(&launch.binary);
     command
         .env_clear()
         .envs(&launch.environment)
         .env("AWS_LAMBDA_RUNTIME_API", runtime_api);
+    if ahead != 0 {
+        command.env(clock::VARIABLE, ahead.to_string());
+    }
     if let Some(path) = std::env::var_os("PATH") {
         command.env("PATH", path);
     }

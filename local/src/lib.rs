@@ -4,7 +4,8 @@
 // Both panic when nobody reads any more; what is said goes through `say`.
 #![deny(clippy::print_stderr, clippy::print_stdout)]
 
-pub mod asynchronous;
+mod asynchronous;
+mod clock;
 mod cors;
 mod door;
 mod error;
@@ -23,6 +24,7 @@ mod parameters;
 pub mod queue;
 mod routes;
 mod runtime_api;
+mod schedule;
 pub mod sns;
 mod stack;
 pub mod state;
@@ -32,6 +34,7 @@ mod tokens;
 pub mod topics;
 mod yaml;
 
+pub use clock::Clock;
 pub use error::{Error, Result};
 pub use output::say;
 pub use stack::{Options, Stack, listen};

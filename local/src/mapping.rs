@@ -1,4 +1,4 @@
-//! The event source mapping of a table's stream: filter, batch, invoke, try again, give up, and remember how far it got.
+//! The event source mapping of a table's stream (that of a queue is [`poller`]): filter, batch, invoke, try again, give up, and remember how far it got.
 //!
 //! One reader hands the records to as many lanes as batches may be in flight; records of one item share a lane and so
 //! stay in order. The checkpoint moves past a record when it and all before it are done or sent on. After `kill -9` the
@@ -8,6 +8,7 @@ mod answer;
 mod delivery;
 mod lane;
 mod letter;
+pub mod poller;
 mod progress;
 
 use crate::error::{Error, Result};

@@ -1,5 +1,6 @@
 //! The outbox: every push that was accepted, as JSON and as a live page, under `/_local/` on the API's own port.
 
+use crate::clock;
 use crate::error::Error;
 use crate::queue;
 use crate::state::{self, State};
@@ -59,7 +60,11 @@ pub fn router(state: State, pages: Vec<Page>) -> Router {
         .route("/_local", get(|| async { Redirect::permanent("/_local/") }))
         .route("/_local/outbox", get(outbox))
         .route("/_local/endpoints", get(endpoints))
-        .route("/_local/queues/{name}", get(messages));
+        .route("/_local/queues/{name}", get(messages))
+        .route(
+            "/_local/clock",
+            get(clock::page::show).post(clock::page::forward),
+        );
     for page in pages {
         let path = format!("/_local/{}", page.path);
         let serve = move || {

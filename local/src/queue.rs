@@ -1,21 +1,62 @@
-//! Queues, as far as a template's on-failure destinations need them: messages are kept durably and can be listed.
+//! The queues of the template: kept durably, with the visibility, retention and redrive of SQS.
+//!
+//! What is sent is in the state file before it is answered. Times follow the stack's clock.
 
+mod attributes;
+mod messages;
+mod protocol;
+mod refusal;
+mod requests;
+mod sending;
+
+use crate::clock::milliseconds;
 use crate::error::Result;
-use crate::ids;
 use crate::state::{self, State};
 use crate::template::QueueSpec;
-use rusqlite::{OptionalExtension, params};
+use rusqlite::{Connection, OptionalExtension, params};
 use serde_json::{Value, json};
+
+pub(crate) use attributes::lambda_shape;
+use messages::Draft;
+pub(crate) use messages::{Ask, Message, delete, receive};
+pub(crate) use protocol::router;
+
+/// A queue as it is kept; times in milliseconds.
+#[derive(Debug, Clone)]
+struct Queue {
+    name: String,
+    arn: String,
+    created_at: i64,
+    retention: i64,
+    visibility: i64,
+    delay: i64,
+    /// How often a message is received before it goes to the queue with this ARN.
+    redrive: Option<(i64, String)>,
+}
 
 /// Makes the template's queues known; their messages stay from run to run.
 pub fn declare(state: &State, specs: &[QueueSpec]) -> Result<()> {
+    let now = state.now();
     state.with(|connection| {
         let transaction = connection.transaction()?;
         for spec in specs {
-            let retention = i64::try_from(spec.retention.as_millis()).unwrap_or(i64::MAX);
+            let redrive = spec.redrive.as_ref();
             transaction.execute(
-                "INSERT OR REPLACE INTO queues (name, arn, retention) VALUES (?1, ?2, ?3)",
-                params![spec.name, spec.arn, retention],
+                "INSERT INTO queues (name, arn, created_at, retention, visibility, delay, max_receives, dead_letters)
+                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)
+                 ON CONFLICT (name) DO UPDATE SET arn = excluded.arn, retention = excluded.retention,
+                    visibility = excluded.visibility, delay = excluded.delay, max_receives = excluded.max_receives,
+                    dead_letters = excluded.dead_letters",
+                params![
+                    spec.name,
+                    spec.arn,
+                    now,
+                    milliseconds(spec.retention),
+                    milliseconds(spec.visibility),
+                    milliseconds(spec.delay),
+                    redrive.map(|redrive| redrive.max_receives),
+                    redrive.map(|redrive| &redrive.dead_letters),
+                ],
             )?;
         }
         transaction.commit()
@@ -24,107 +65,80 @@ pub fn declare(state: &State, specs: &[QueueSpec]) -> Result<()> {
 
 /// Puts a message into the queue with this ARN. `false` if no such queue was declared.
 pub async fn send(state: &State, arn: &str, body: String) -> Result<bool> {
-    let arn = arn.to_owned();
-    state
+    let name = arn.rsplit(':').next().unwrap_or_default().to_owned();
+    let (arn, now) = (arn.to_owned(), state.now());
+    let sent = state
         .run(move |connection| {
             let transaction = connection.transaction()?;
-            let now = state::now();
-            let found = transaction
-                .query_row(
-                    "SELECT name, retention FROM queues WHERE arn = ?1",
-                    [arn],
-                    |row| Ok((row.get::<_, String>(0)?, row.get::<_, i64>(1)?)),
-                )
-                .optional()?;
-            let Some((queue, retention)) = found else {
-                return Ok(false);
-            };
-            transaction.execute(
-                "DELETE FROM messages WHERE queue = ?1 AND sent_at < ?2",
-                params![queue, now.saturating_sub(retention)],
-            )?;
-            transaction.execute(
-                "INSERT INTO messages (queue, id, sent_at, body) VALUES (?1, ?2, ?3, ?4)",
-                params![queue, ids::uuid(), now, body],
-            )?;
+            let queue = find(&transaction, &name)?.filter(|queue| queue.arn == arn);
+            if let Some(queue) = &queue {
+                messages::put(&transaction, queue, &Draft::text(body), now)?;
+            }
             transaction.commit()?;
-            Ok(true)
+            Ok(queue.is_some())
         })
-        .await
+        .await?;
+    state.announce_message();
+    Ok(sent)
 }
 
 /// The oldest `limit` messages of the queue `name` that are still kept; `None` if there is no such queue.
 /// A body that is JSON is shown as such.
 pub async fn list(state: &State, name: &str, limit: usize) -> Result<Option<Vec<Value>>> {
-    let name = name.to_owned();
+    let (name, now) = (name.to_owned(), state.now());
     state
         .run(move |connection| {
-            let retention = connection
-                .query_row(
-                    "SELECT retention FROM queues WHERE name = ?1",
-                    [&name],
-                    |row| row.get::<_, i64>(0),
-                )
-                .optional()?;
-            let Some(retention) = retention else {
+            let Some(queue) = find(connection, &name)? else {
                 return Ok(None);
             };
             connection
                 .prepare_cached(
-                    "SELECT id, sent_at, body FROM messages WHERE queue = ?1 AND sent_at >= ?2 ORDER BY n LIMIT ?3",
+                    "SELECT id, sent_at, body, receives FROM messages WHERE queue = ?1 AND sent_at >= ?2
+                     ORDER BY n LIMIT ?3",
                 )?
-                .query_map(
-                    params![name, state::now().saturating_sub(retention), limit],
-                    |row| {
-                        let body: String = row.get(2)?;
-                        Ok(json!({
-                            "message_id": row.get::<_, String>(0)?,
-                            "sent_at": state::rfc3339(row.get(1)?),
-                            "body": serde_json::from_str(&body).unwrap_or(Value::String(body)),
-                        }))
-                    },
-                )?
+                .query_map(params![name, now.saturating_sub(queue.retention), limit], |row| {
+                    let body: String = row.get(2)?;
+                    Ok(json!({
+                        "message_id": row.get::<_, String>(0)?,
+                        "sent_at": state::rfc3339(row.get(1)?),
+                        "received": row.get::<_, i64>(3)?,
+                        "body": serde_json::from_str(&body).unwrap_or(Value::String(body)),
+                    }))
+                })?
                 .collect::<rusqlite::Result<Vec<Value>>>()
                 .map(Some)
         })
         .await
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use std::time::Duration;
-
-    fn spec(retention: Duration) -> QueueSpec {
-        QueueSpec {
-            logical_id: "Failed".to_owned(),
-            name: "failed".to_owned(),
-            arn: "arn:q".to_owned(),
-            retention,
-        }
-    }
-
-    #[tokio::test]
-    async fn messages_survive_reopening_and_go_after_their_retention() {
-        let dir = tempfile::tempdir().unwrap();
-        let state = State::open(dir.path()).unwrap();
-        declare(&state, &[spec(Duration::from_mins(1))]).unwrap();
-        assert!(
-            send(&state, "arn:q", r#"{"a":1}"#.to_owned())
-                .await
-                .unwrap()
-        );
-        assert!(!send(&state, "arn:other", String::new()).await.unwrap());
-        drop(state);
-
-        let state = State::open(dir.path()).unwrap();
-        let messages = list(&state, "failed", 10).await.unwrap().unwrap();
-        assert_eq!(messages.len(), 1);
-        assert_eq!(messages[0]["body"], json!({"a": 1}));
-        assert_eq!(list(&state, "other", 10).await.unwrap(), None);
-
-        declare(&state, &[spec(Duration::from_millis(1))]).unwrap();
-        tokio::time::sleep(Duration::from_millis(5)).await;
-        assert_eq!(list(&state, "failed", 10).await.unwrap(), Some(vec![]));
-    }
+fn find(connection: &Connection, name: &str) -> rusqlite::Result<Option<Queue>> {
+    connection
+        .prepare_cached(
+            "SELECT name, arn, created_at, retention, visibility, delay, max_receives, dead_letters
+             FROM queues WHERE name = ?1",
+        )?
+        .query_row([name], |row| {
+            let (most, dead): (Option<i64>, Option<String>) = (row.get(6)?, row.get(7)?);
+            Ok(Queue {
+                name: row.get(0)?,
+                arn: row.get(1)?,
+                created_at: row.get(2)?,
+                retention: row.get(3)?,
+                visibility: row.get(4)?,
+                delay: row.get(5)?,
+                redrive: most.zip(dead),
+            })
+        })
+        .optional()
 }
+
+/// The names of all queues, in their order.
+fn names(connection: &Connection) -> rusqlite::Result<Vec<String>> {
+    connection
+        .prepare_cached("SELECT name FROM queues ORDER BY name")?
+        .query_map([], |row| row.get(0))?
+        .collect()
+}
+
+#[cfg(test)]
+mod tests;

@@ -41,7 +41,7 @@ impl Service {
     ) -> Result<T> {
         let (answer, event) = self.state.run(work).await?;
         if let Some(event) = event {
-            event.send(&self.topics);
+            event.send(&self.topics).await;
         }
         Ok(answer)
     }

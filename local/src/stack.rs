@@ -1,6 +1,7 @@
 //! A whole stack in one process: everything the template names, started, connected, and ended together.
 
-use crate::asynchronous::{Dispatcher, Target};
+use crate::asynchronous::AsyncFunction;
+use crate::clock::Clock;
 use crate::error::{Error, Result};
 use crate::function::Function;
 use crate::gateway::{self, Gateway};
@@ -12,7 +13,7 @@ use crate::table::Tables;
 use crate::template::{FunctionSpec, Template};
 use crate::tokens::Signer;
 use crate::topics::Topics;
-use crate::{door, mapping, queue, sns};
+use crate::{door, mapping, queue, schedule, sns};
 use axum::Router;
 use std::collections::BTreeMap;
 use std::fs::{File, TryLockError};
@@ -43,10 +44,12 @@ pub struct Options {
 pub struct Stack {
     api: SocketAddr,
     sns: SocketAddr,
+    sqs: SocketAddr,
     dynamodb: String,
     table_names: Vec<String>,
     functions: BTreeMap<String, Function>,
     tasks: Vec<JoinHandle<()>>,
+    _asynchronous: BTreeMap<String, AsyncFunction>,
     _tables: Tables,
     /// Released when everything else has ended.
     _lock: File,
@@ -73,29 +76,36 @@ impl Stack {
         let signer = Signer::open(&options.data)?;
         let state = State::open(&options.data)?;
         queue::declare(&state, &template.queues)?;
-        let tables = Tables::start(&options.data, &template.tables).await?;
+        let clock = state.clock().clone();
+        let tables =
+            Tables::start_with_clock(&options.data, &template.tables, clock.clone()).await?;
 
         let mut tasks = Vec::new();
-        let sns_listener = listen(0)?;
-        let sns = sns_listener.local_addr()?;
+        let (sns_listener, sqs_listener) = (listen(0)?, listen(0)?);
+        let (sns, sqs) = (sns_listener.local_addr()?, sqs_listener.local_addr()?);
         let endpoints = BTreeMap::from([
             ("AWS_ENDPOINT_URL_DYNAMODB".to_owned(), tables.url()),
             ("AWS_ENDPOINT_URL_SNS".to_owned(), format!("http://{sns}")),
+            ("AWS_ENDPOINT_URL_SQS".to_owned(), format!("http://{sqs}")),
         ]);
         let functions: BTreeMap<_, _> = (template.functions.iter().zip(binaries))
             .map(|(spec, binary)| {
-                let function = Function::new(spec, binary, &endpoints);
+                let function = Function::with_clock(spec, binary, &endpoints, clock.clone());
                 (spec.logical_id.clone(), function)
             })
             .collect();
-        let (topics, invoking) = topics(&template, &functions);
-        tasks.push(invoking);
-        let push = door::programs_only(sns::router(state.clone(), topics));
-        tasks.push(serve(sns_listener, "SNS", push)?);
-
-        for source in template.streams {
-            let function = functions[&source.function].clone();
-            tasks.push(mapping::spawn(source, &tables, function, state.clone())?);
+        let asynchronous = asynchronous(&template, &functions, &state).await?;
+        let topics = topics(&template, &asynchronous, clock.clone());
+        for (listener, what, router) in [
+            (sns_listener, "SNS", sns::router(state.clone(), topics)),
+            (sqs_listener, "SQS", queue::router(state.clone())),
+        ] {
+            tasks.push(serve(listener, what, door::programs_only(router))?);
+        }
+        tasks.extend(mappings(&template, &functions, &tables, &state)?);
+        for source in template.schedules.clone() {
+            let function = asynchronous[&source.function].clone();
+            tasks.push(schedule::spawn(source, function, state.clone()));
         }
 
         let api = options.listener.local_addr()?;
@@ -104,6 +114,7 @@ impl Stack {
             cors: spec.cors,
             functions: functions.clone(),
             signer,
+            clock,
             port: api.port(),
             body_time: gateway::BODY_TIME,
         };
@@ -118,10 +129,12 @@ impl Stack {
         Ok(Self {
             api,
             sns,
+            sqs,
             dynamodb,
             table_names,
             functions,
             tasks,
+            _asynchronous: asynchronous,
             _tables: tables,
             _lock: lock,
         })
@@ -149,6 +162,12 @@ impl Stack {
     #[must_use]
     pub fn sns_url(&self) -> String {
         format!("http://{}", self.sns)
+    }
+
+    /// Where the queues answer the protocol of SQS.
+    #[must_use]
+    pub fn sqs_url(&self) -> String {
+        format!("http://{}", self.sqs)
     }
 
     /// The tables' names, in the template's order of logical ids.
@@ -179,15 +198,51 @@ impl Drop for Stack {
     }
 }
 
-/// The template's topics, connected to the functions that listen, and the task that invokes those.
-fn topics(template: &Template, functions: &BTreeMap<String, Function>) -> (Topics, JoinHandle<()>) {
-    let (dispatcher, invoking) = Dispatcher::spawn();
+/// The template's topics, connected to the functions that listen.
+fn topics(
+    template: &Template,
+    functions: &BTreeMap<String, AsyncFunction>,
+    clock: Clock,
+) -> Topics {
     let listeners = (template.subscriptions.iter()).map(|subscription| {
         let function = functions[&subscription.function].clone();
-        (subscription.topic.clone(), Target::from(function))
+        (subscription.topic.clone(), function.into())
     });
-    let topics = Topics::new(&template.topics, listeners, dispatcher);
-    (topics, invoking)
+    Topics::new(&template.topics, listeners, clock)
+}
+
+/// The functions as they are invoked by who does not wait for them.
+async fn asynchronous(
+    template: &Template,
+    functions: &BTreeMap<String, Function>,
+    state: &State,
+) -> Result<BTreeMap<String, AsyncFunction>> {
+    let mut asynchronous = BTreeMap::new();
+    for spec in &template.functions {
+        let (id, config) = (&spec.logical_id, spec.asynchronous.clone());
+        let function = AsyncFunction::start(functions[id].clone(), config, state.clone()).await?;
+        asynchronous.insert(id.clone(), function);
+    }
+    Ok(asynchronous)
+}
+
+/// Starts the event source mappings.
+fn mappings(
+    template: &Template,
+    functions: &BTreeMap<String, Function>,
+    tables: &Tables,
+    state: &State,
+) -> Result<Vec<JoinHandle<()>>> {
+    let mut tasks = Vec::new();
+    for source in template.streams.clone() {
+        let function = functions[&source.function].clone();
+        tasks.push(mapping::spawn(source, tables, function, state.clone())?);
+    }
+    for source in template.pollers.clone() {
+        let function = functions[&source.function].clone();
+        tasks.push(mapping::poller::spawn(source, function, state.clone()));
+    }
+    Ok(tasks)
 }
 
 /// Serves until the task is aborted.

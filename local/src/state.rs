@@ -1,6 +1,7 @@
-//! The local stack's own memory: one `SQLite` file with stream checkpoints, endpoints, accepted pushes and queue
-//! messages. What was answered survives `kill -9`.
+//! The local stack's own memory: one `SQLite` file with stream checkpoints, endpoints, accepted pushes, queue messages,
+//! events that wait for a function, and the clock. What was answered survives `kill -9`.
 
+use crate::clock::{self, Clock, Move};
 use crate::error::{Error, Result};
 use rusqlite::{Connection, OptionalExtension, params};
 use std::path::Path;
@@ -22,11 +23,19 @@ CREATE TABLE IF NOT EXISTS attempts (
 CREATE TABLE IF NOT EXISTS pushes (
     n INTEGER PRIMARY KEY AUTOINCREMENT, at INTEGER NOT NULL, message_id TEXT NOT NULL, endpoint_arn TEXT NOT NULL,
     token TEXT NOT NULL, application TEXT NOT NULL, message TEXT NOT NULL, attributes TEXT NOT NULL);
-CREATE TABLE IF NOT EXISTS queues (name TEXT PRIMARY KEY, arn TEXT NOT NULL UNIQUE, retention INTEGER NOT NULL);
+CREATE TABLE IF NOT EXISTS queues (
+    name TEXT PRIMARY KEY, arn TEXT NOT NULL UNIQUE, created_at INTEGER NOT NULL, retention INTEGER NOT NULL,
+    visibility INTEGER NOT NULL, delay INTEGER NOT NULL, max_receives INTEGER, dead_letters TEXT);
 CREATE TABLE IF NOT EXISTS messages (
     n INTEGER PRIMARY KEY AUTOINCREMENT, queue TEXT NOT NULL, id TEXT NOT NULL, sent_at INTEGER NOT NULL,
-    body TEXT NOT NULL);
+    body TEXT NOT NULL, attributes TEXT NOT NULL, visible_at INTEGER NOT NULL, receipt TEXT UNIQUE,
+    receives INTEGER NOT NULL DEFAULT 0, received_elsewhere INTEGER NOT NULL DEFAULT 0, first_received_at INTEGER,
+    source TEXT);
 CREATE INDEX IF NOT EXISTS messages_by_queue ON messages (queue, n);
+CREATE TABLE IF NOT EXISTS events (
+    id TEXT PRIMARY KEY, function TEXT NOT NULL, accepted_at INTEGER NOT NULL, body BLOB NOT NULL,
+    invokes INTEGER NOT NULL DEFAULT 0, due_at INTEGER NOT NULL) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS moves (n INTEGER PRIMARY KEY, at INTEGER NOT NULL, ahead INTEGER NOT NULL);
 ";
 
 /// The state file of one running stack; clones share it.
@@ -34,6 +43,8 @@ CREATE INDEX IF NOT EXISTS messages_by_queue ON messages (queue, n);
 pub struct State {
     connection: Arc<Mutex<Connection>>,
     pushes: Arc<watch::Sender<()>>,
+    messages: Arc<watch::Sender<()>>,
+    clock: Clock,
 }
 
 impl State {
@@ -53,9 +64,15 @@ impl State {
         }
         connection.execute_batch(SCHEMA)?;
         connection.pragma_update(None, "user_version", VERSION)?;
+        let clock = Clock::default();
+        for step in moves(&connection)? {
+            clock.push(step);
+        }
         Ok(Self {
             connection: Arc::new(Mutex::new(connection)),
             pushes: Arc::new(watch::Sender::new(())),
+            messages: Arc::new(watch::Sender::new(())),
+            clock,
         })
     }
 
@@ -81,6 +98,45 @@ impl State {
         tokio::task::spawn_blocking(move || state.with(work))
             .await
             .map_err(|error| Error::new(format!("the state file: {error}")))?
+    }
+
+    /// The time of everything that is kept here.
+    pub fn clock(&self) -> &Clock {
+        &self.clock
+    }
+
+    /// What the clock shows, in milliseconds since 1970.
+    pub(crate) fn now(&self) -> i64 {
+        self.clock.now()
+    }
+
+    /// Moves the clock forward by these milliseconds, for this run and all later ones.
+    pub(crate) async fn forward(&self, by: i64) -> Result<()> {
+        let clock = self.clock.clone();
+        self.run(move |connection| {
+            let step = Move {
+                at: clock::real_now(),
+                ahead: clock.ahead().saturating_add(by),
+            };
+            connection.execute(
+                "INSERT INTO moves (at, ahead) VALUES (?1, ?2)",
+                params![step.at, step.ahead],
+            )?;
+            // Here, where nobody else can move it in between.
+            clock.push(step);
+            Ok(())
+        })
+        .await
+    }
+
+    /// Wakes those who wait for a message of a queue.
+    pub(crate) fn announce_message(&self) {
+        self.messages.send_replace(());
+    }
+
+    /// Changes when a queue may have a message for who waits.
+    pub(crate) fn messages(&self) -> watch::Receiver<()> {
+        self.messages.subscribe()
     }
 
     /// Wakes those who wait for a push.
@@ -118,9 +174,25 @@ impl State {
     }
 }
 
-/// The milliseconds since 1970.
-pub(crate) fn now() -> i64 {
-    jiff::Timestamp::now().as_millisecond()
+fn moves(connection: &Connection) -> rusqlite::Result<Vec<Move>> {
+    connection
+        .prepare("SELECT at, ahead FROM moves ORDER BY n")?
+        .query_map([], |row| {
+            Ok(Move {
+                at: row.get(0)?,
+                ahead: row.get(1)?,
+            })
+        })?
+        .collect()
+}
+
+/// What the clock shows, for who has the connection only.
+pub(crate) fn now(connection: &Connection) -> rusqlite::Result<i64> {
+    let ahead: Option<i64> = connection
+        .prepare_cached("SELECT ahead FROM moves ORDER BY n DESC LIMIT 1")?
+        .query_row([], |row| row.get(0))
+        .optional()?;
+    Ok(clock::real_now().saturating_add(ahead.unwrap_or(0)))
 }
 
 /// Milliseconds since 1970 as RFC 3339 in UTC.
@@ -146,6 +218,19 @@ mod tests {
         let state = State::open(dir.path()).unwrap();
         assert_eq!(state.checkpoint("a").unwrap().as_deref(), Some("2"));
         assert_eq!(state.checkpoint("b").unwrap(), None);
+    }
+
+    #[tokio::test]
+    async fn a_moved_clock_survives_reopening() {
+        let dir = tempfile::tempdir().unwrap();
+        let state = State::open(dir.path()).unwrap();
+        state.forward(3_600_000).await.unwrap();
+        state.forward(1_000).await.unwrap();
+        let before = state.now();
+        drop(state);
+        let state = State::open(dir.path()).unwrap();
+        assert_eq!(state.clock().ahead(), 3_601_000);
+        assert!(state.now() >= before);
     }
 
     #[test]

@@ -1,9 +1,11 @@
 //! The embedded `DynamoDB`: one database file in the data folder, served over `DynamoDB`'s own HTTP protocol.
 
+mod expiry;
 mod server;
 mod stream;
 mod upkeep;
 
+use crate::clock::Clock;
 use crate::door;
 use crate::error::{Error, Result};
 use crate::output::say;
@@ -29,6 +31,7 @@ const TRIM_EVERY: Duration = Duration::from_mins(1);
 pub struct Tables {
     database: DatabaseHandle,
     file: PathBuf,
+    clock: Clock,
     url: String,
     _tasks: JoinSet<()>,
 }
@@ -47,6 +50,11 @@ impl Tables {
     /// Opens or makes `dynamodb.sqlite` in the folder `dir`, creates the tables that are missing, and serves them on a
     /// free port of 127.0.0.1. A table on disk whose keys or stream differ from its spec is an error.
     pub async fn start(dir: &Path, specs: &[TableSpec]) -> Result<Self> {
+        Self::start_with_clock(dir, specs, Clock::default()).await
+    }
+
+    /// [`start`](Self::start), whose rows and stream records grow old by `clock`.
+    pub async fn start_with_clock(dir: &Path, specs: &[TableSpec], clock: Clock) -> Result<Self> {
         let file = dir.join("dynamodb.sqlite");
         let (path, wanted) = (file.clone(), specs.to_vec());
         let database = blocking(move || open(&path, &wanted)).await?;
@@ -60,11 +68,12 @@ impl Tables {
                 say(format_args!("DynamoDB stopped: {error}"));
             }
         });
-        tasks.spawn(sweep(database.clone()));
-        tasks.spawn(trim(file.clone()));
+        tasks.spawn(sweep(database.clone(), file.clone(), clock.clone()));
+        tasks.spawn(trim(file.clone(), clock.clone()));
         Ok(Self {
             database: DatabaseHandle(database),
             file,
+            clock,
             url,
             _tasks: tasks,
         })
@@ -78,7 +87,12 @@ impl Tables {
 
     /// Opens the stream of the table `name`.
     pub fn stream(&self, name: &str) -> Result<Stream> {
-        Stream::open(self.database.0.clone(), &self.file, name)
+        Stream::open(
+            self.database.0.clone(),
+            &self.file,
+            self.clock.clone(),
+            name,
+        )
     }
 }
 
@@ -144,27 +158,35 @@ fn same(found: &Value, wanted: &Value) -> bool {
 }
 
 /// Removes expired rows as they come up. A sweep reads whole tables, so it rests twenty times as long as it took.
-async fn sweep(database: Database) {
+async fn sweep(database: Database, file: PathBuf, clock: Clock) {
     let mut pause = SWEEP_EVERY;
+    let mut moves = clock.moves();
     loop {
-        tokio::time::sleep(pause).await;
-        let database = database.clone();
+        // An error says that the clock is gone; this holds it.
+        tokio::time::timeout(pause, moves.changed()).await.ok();
+        let (database, file, clock) = (database.clone(), file.clone(), clock.clone());
         let begun = Instant::now();
-        if let Err(error) =
-            blocking(move || database.sweep_ttl().map_err(|error| engine(&error))).await
-        {
+        let work = move || {
+            database.sweep_ttl().map_err(|error| engine(&error))?;
+            if clock.ahead() > 0 {
+                expiry::sweep(&file, clock.now() / 1000)?;
+            }
+            Ok(())
+        };
+        if let Err(error) = blocking(work).await {
             say(format_args!("time to live: {error}"));
         }
         pause = SWEEP_EVERY.max(begun.elapsed() * 20);
     }
 }
 
-async fn trim(file: PathBuf) {
+async fn trim(file: PathBuf, clock: Clock) {
+    let mut moves = clock.moves();
     loop {
         // First, so that whoever reads the stream can still count what it missed.
-        tokio::time::sleep(TRIM_EVERY).await;
-        let file = file.clone();
-        if let Err(error) = blocking(move || upkeep::trim(&file)).await {
+        tokio::time::timeout(TRIM_EVERY, moves.changed()).await.ok();
+        let (file, clock) = (file.clone(), clock.clone());
+        if let Err(error) = blocking(move || upkeep::trim(&file, &clock)).await {
             say(format_args!("trimming the stream: {error}"));
         }
     }

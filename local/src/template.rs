@@ -4,10 +4,15 @@
 //! (roles, log groups, backups, encryption at rest) is listed by name beside the code that skips it.
 
 mod api;
+mod asynchronous;
+mod connections;
 mod function;
 mod properties;
+mod queue;
 mod references;
 mod resources;
+mod schedule;
+mod sqs;
 mod stream;
 
 use crate::error::{Error, Result};
@@ -17,6 +22,9 @@ use serde_json::Value;
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::time::Duration;
+
+pub use asynchronous::Asynchronous;
+pub use schedule::Scheduler;
 
 /// The Region the local stack says it is in.
 pub const REGION: &str = "us-east-1";
@@ -38,6 +46,10 @@ pub struct Template {
     pub streams: Vec<StreamSource>,
     /// What connects topics to functions.
     pub subscriptions: Vec<Subscription>,
+    /// What connects queues to functions.
+    pub pollers: Vec<QueueSource>,
+    /// What invokes functions by the clock.
+    pub schedules: Vec<ScheduleSource>,
     /// The HTTP API; a template has one at most.
     pub api: Option<ApiSpec>,
 }
@@ -61,6 +73,8 @@ pub struct FunctionSpec {
     pub log_format: String,
     /// The least severe level it logs.
     pub log_level: String,
+    /// What becomes of events nobody waits for.
+    pub asynchronous: Asynchronous,
 }
 
 /// A table.
@@ -77,7 +91,7 @@ pub struct TableSpec {
 }
 
 /// A queue.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Default)]
 pub struct QueueSpec {
     /// Its name in the template.
     pub logical_id: String,
@@ -87,6 +101,21 @@ pub struct QueueSpec {
     pub arn: String,
     /// How long a message is kept.
     pub retention: Duration,
+    /// For how long a message that was received is hidden.
+    pub visibility: Duration,
+    /// For how long a message that was sent is hidden.
+    pub delay: Duration,
+    /// Where a message goes that is received too often.
+    pub redrive: Option<Redrive>,
+}
+
+/// When a message is a dead letter.
+#[derive(Debug, Clone)]
+pub struct Redrive {
+    /// How often it is received at most, 1..=1000.
+    pub max_receives: i64,
+    /// The ARN of the queue it then goes to.
+    pub dead_letters: String,
 }
 
 /// A topic.
@@ -145,6 +174,42 @@ pub struct StreamSource {
     pub filters: Vec<Value>,
     /// The ARN of the queue that hears of what is given up.
     pub on_failure: Option<String>,
+}
+
+/// An event source mapping from a queue to a function.
+#[derive(Debug, Clone)]
+pub struct QueueSource {
+    /// The function's logical id.
+    pub function: String,
+    /// Function and event name.
+    pub id: String,
+    /// The queue's ARN.
+    pub queue: String,
+    /// The most messages of one invocation, 1..=10,000.
+    pub batch_size: usize,
+    /// How long to wait for a full batch.
+    pub window: Duration,
+    /// How many batches may be in flight, 2..=1000; `None` is as Lambda begins.
+    pub concurrency: Option<usize>,
+    /// Whether the function's answer names the messages that failed.
+    pub report_failures: bool,
+}
+
+/// A schedule that invokes a function.
+#[derive(Debug, Clone)]
+pub struct ScheduleSource {
+    /// The function's logical id.
+    pub function: String,
+    /// Function and event name.
+    pub id: String,
+    /// Its ARN.
+    pub arn: String,
+    /// The service it is made in.
+    pub scheduler: Scheduler,
+    /// Its period, at least a minute.
+    pub every: Duration,
+    /// The event, if it is not the service's own; JSON.
+    pub input: Option<String>,
 }
 
 /// The HTTP API.

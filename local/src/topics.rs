@@ -1,18 +1,46 @@
 //! Topics, as far as functions listen to them: a message becomes one asynchronous invocation of each.
 
-use crate::asynchronous::{Dispatcher, Target};
+use crate::asynchronous::AsyncFunction;
+use crate::clock::Clock;
+use crate::error::Result;
 use crate::ids;
 use crate::state;
 use crate::template::{REGION, TopicSpec};
 use serde_json::{Map, Value, json};
 use std::collections::BTreeMap;
+use std::pin::Pin;
 use std::sync::Arc;
 
 /// The template's topics with the functions that listen. Clones are the same topics.
 #[derive(Clone)]
 pub struct Topics {
-    listeners: Arc<BTreeMap<String, Vec<Target>>>,
-    dispatcher: Dispatcher,
+    listeners: Arc<BTreeMap<String, Vec<Listener>>>,
+    clock: Clock,
+}
+
+type Accepted = Pin<Box<dyn Future<Output = Result<()>> + Send>>;
+
+/// Who hears of a topic's messages.
+#[derive(Clone)]
+pub struct Listener(Arc<dyn Fn(Vec<u8>) -> Accepted + Send + Sync>);
+
+impl Listener {
+    /// Anything that accepts an event.
+    pub fn new<F>(accept: impl Fn(Vec<u8>) -> F + Send + Sync + 'static) -> Self
+    where
+        F: Future<Output = Result<()>> + Send + 'static,
+    {
+        Self(Arc::new(move |event| Box::pin(accept(event))))
+    }
+}
+
+impl From<AsyncFunction> for Listener {
+    fn from(function: AsyncFunction) -> Self {
+        Self::new(move |event| {
+            let function = function.clone();
+            async move { function.accept(event).await }
+        })
+    }
 }
 
 /// A message to a topic.
@@ -30,10 +58,10 @@ impl Topics {
     /// These topics; `listeners` pairs a topic's ARN with what is invoked.
     pub fn new(
         topics: &[TopicSpec],
-        listeners: impl IntoIterator<Item = (String, Target)>,
-        dispatcher: Dispatcher,
+        listeners: impl IntoIterator<Item = (String, Listener)>,
+        clock: Clock,
     ) -> Self {
-        let mut by_arn: BTreeMap<String, Vec<Target>> = (topics.iter())
+        let mut by_arn: BTreeMap<String, Vec<Listener>> = (topics.iter())
             .map(|topic| (topic.arn.clone(), Vec::new()))
             .collect();
         for (topic, target) in listeners {
@@ -41,7 +69,7 @@ impl Topics {
         }
         Self {
             listeners: Arc::new(by_arn),
-            dispatcher,
+            clock,
         }
     }
 
@@ -51,21 +79,22 @@ impl Topics {
         self.listeners.contains_key(arn)
     }
 
-    /// Hands a message to all who listen, and says its id; `None` if there is no such topic.
-    pub fn publish(&self, arn: &str, message: &Message) -> Option<String> {
-        let listeners = self.listeners.get(arn)?;
+    /// Hands a message to all who listen, and says its id when all have accepted it; `None` if there is no such topic.
+    pub async fn publish(&self, arn: &str, message: &Message) -> Result<Option<String>> {
+        let Some(listeners) = self.listeners.get(arn) else {
+            return Ok(None);
+        };
         let message_id = ids::uuid();
         for listener in listeners {
-            let event = event(arn, &message_id, message);
-            self.dispatcher
-                .send(listener, event.to_string().into_bytes());
+            let event = event(arn, &message_id, self.clock.now(), message);
+            (listener.0)(event.to_string().into_bytes()).await?;
         }
-        Some(message_id)
+        Ok(Some(message_id))
     }
 }
 
-/// The event a function gets. Its signature is none that could be checked.
-fn event(topic: &str, message_id: &str, message: &Message) -> Value {
+/// The event a function gets of a message that came at `at`, in milliseconds since 1970. Its signature is none that could be checked.
+fn event(topic: &str, message_id: &str, at: i64, message: &Message) -> Value {
     let subscription = format!("{topic}:{}", ids::uuid());
     let host = format!("https://sns.{REGION}.amazonaws.com");
     json!({"Records": [{
@@ -78,7 +107,7 @@ fn event(topic: &str, message_id: &str, message: &Message) -> Value {
             "TopicArn": topic,
             "Subject": message.subject,
             "Message": message.text,
-            "Timestamp": state::rfc3339(state::now()),
+            "Timestamp": state::rfc3339(at),
             "SignatureVersion": "1",
             "Signature": "bG9jYWw=",
             "SigningCertUrl": format!("{host}/SimpleNotificationService-local.pem"),

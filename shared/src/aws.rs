@@ -12,6 +12,7 @@ use aws_smithy_http_client::tls::{Provider, TlsContext, TrustStore};
 use aws_smithy_runtime_api::client::http::SharedHttpClient;
 use aws_smithy_types::retry::RetryConfig;
 use aws_smithy_types::timeout::TimeoutConfig;
+use jiff::SignedDuration;
 
 use crate::device::Platform;
 use crate::error::{Error, Result};
@@ -46,6 +47,21 @@ fn variable(name: &'static str) -> Result<String> {
 /// The level of the function's own logs, as Lambda's logging configuration says it.
 pub fn log_level() -> String {
     env::var("AWS_LAMBDA_LOG_LEVEL").unwrap_or_default()
+}
+
+/// How far the wall clock is ahead, for tests and the local stack; unset on AWS. Milliseconds, which may be negative; what
+/// is no number is nothing.
+pub fn clock_ahead() -> SignedDuration {
+    let Ok(ahead) = env::var("CLOCK_AHEAD_MS") else {
+        return SignedDuration::ZERO;
+    };
+    ahead.parse().map_or_else(
+        |_| {
+            tracing::warn!(ahead, "CLOCK_AHEAD_MS is not a number");
+            SignedDuration::ZERO
+        },
+        SignedDuration::from_millis,
+    )
 }
 
 /// How long notifications are kept unless their request says otherwise, in seconds.

@@ -5,6 +5,8 @@
 //! `error` ← `id`, `clock`, `json` ← `contract` ← `push_options`, `outcome`, `device`, `mutes`,
 //! `quiet_hours` ← `preferences`, `notification`, `page` ← `marks`, `filter`, `fold` ← `store` ←
 //! `broadcast`, `create`, `inbox`, `sns` ← `push`, `stream` ← `http`, `aws`, `telemetry`
+//!
+//! `clock` and `telemetry` read their variable in `aws`, where the environment is read.
 
 pub mod aws;
 pub mod broadcast;

@@ -1,8 +1,7 @@
 //! Which operation a request asks for.
 
-use jiff::Timestamp;
 use serde_json::Value;
-use shared::clock::Clock;
+use shared::clock::{self, Clock};
 use shared::create::{Accepted, RequestKey, create_drawn, create_keyed};
 use shared::error::{Error, Result};
 use shared::http::{self, Reply, Request};
@@ -23,7 +22,7 @@ pub struct Handler {
 impl Handler {
     /// Routes a request.
     pub async fn handle(&self, request: &Request) -> Result<Reply> {
-        let clock = Clock::starting(Timestamp::now());
+        let clock = Clock::starting(clock::wall());
         match http::route(request) {
             "POST /v1/notifications" => create::create(self, request, clock).await,
             "POST /v1/notifications/batch" => batch::create(self, request, clock).await,

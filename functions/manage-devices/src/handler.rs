@@ -2,7 +2,7 @@
 
 use jiff::Timestamp;
 use serde_json::json;
-use shared::clock::pause;
+use shared::clock::{self, pause};
 use shared::device::Platform;
 use shared::error::{Error, Result};
 use shared::http::{self, Reply, Request};
@@ -28,7 +28,7 @@ pub struct Handler {
 impl Handler {
     /// Routes a request. The user is always the token's.
     pub async fn handle(&self, request: &Request) -> Result<Reply> {
-        let now = Timestamp::now();
+        let now = clock::wall();
         match http::route(request) {
             "GET /v1/me/devices" => self.list(request).await,
             "PUT /v1/me/devices/{device_id}" => register::register(self, request, now).await,

@@ -3,8 +3,7 @@
 use std::collections::HashSet;
 use std::time::{Duration, SystemTime};
 
-use jiff::Timestamp;
-use shared::clock::Clock;
+use shared::clock::{self, Clock};
 use shared::error::Result;
 use shared::push::{Pusher, Target, Undone};
 use shared::store::Store;
@@ -13,10 +12,8 @@ use shared::stream::{Batch, Record, Response, Undecodable, response};
 
 /// Handles a batch before `deadline`.
 pub async fn handle(pusher: &Pusher, batch: &Batch, deadline: SystemTime) -> Result<Response> {
-    let clock = Clock::starting(Timestamp::now());
-    let budget = deadline
-        .duration_since(SystemTime::now())
-        .unwrap_or_default();
+    let clock = Clock::starting(clock::wall());
+    let budget = clock::left(deadline);
     let mut targets = Vec::new();
     let mut numbers = Vec::new();
     let mut seen = HashSet::new();

@@ -1,7 +1,7 @@
 //! Which operation a request asks for.
 
-use jiff::Timestamp;
 use shared::broadcast::Broadcasts;
+use shared::clock;
 use shared::error::{Error, Result};
 use shared::http::{self, Reply, Request};
 use shared::inbox::Inbox;
@@ -21,7 +21,7 @@ pub struct Handler {
 impl Handler {
     /// Routes a request. The user is always the token's.
     pub async fn handle(&self, request: &Request) -> Result<Reply> {
-        let now = Timestamp::now();
+        let now = clock::wall();
         let user = http::caller(request)?;
         let broadcasts = self.broadcasts.current(now).await?;
         let inbox = Inbox {

@@ -16,35 +16,44 @@ pub(super) enum Answer {
 /// Reads `batchItemFailures`. An empty or absent list is success; an identifier that is empty, null, misspelt or not of
 /// this batch fails all of it.
 pub(super) fn read(body: &[u8], sequences: &[&str]) -> Answer {
-    let unusable =
-        |reason: &str| Answer::Unusable(format!("{reason}: {}", String::from_utf8_lossy(body)));
+    match failures(body, sequences) {
+        Err(reason) => Answer::Unusable(reason),
+        Ok(failed) => {
+            let lowest = failed.into_iter().min();
+            lowest.map_or(Answer::Done, Answer::FailedFrom)
+        }
+    }
+}
+
+/// The indexes of the records that `batchItemFailures` names, in no order and perhaps twice; the identifiers of the
+/// batch's records are `identifiers`. An answer that cannot be used is an error that says why.
+pub(super) fn failures(body: &[u8], identifiers: &[&str]) -> Result<Vec<usize>, String> {
+    let unusable = |reason: &str| Err(format!("{reason}: {}", String::from_utf8_lossy(body)));
     if body.trim_ascii().is_empty() {
-        return Answer::Done;
+        return Ok(Vec::new());
     }
     let Ok(answer) = serde_json::from_slice::<Value>(body) else {
         return unusable("the answer is not JSON");
     };
     let failures = match &answer {
-        Value::Null => return Answer::Done,
+        Value::Null => return Ok(Vec::new()),
         Value::Object(answer) => answer.get("batchItemFailures"),
         _ => return unusable("the answer is not an object"),
     };
     let failures = match failures {
-        None | Some(Value::Null) => return Answer::Done,
+        None | Some(Value::Null) => return Ok(Vec::new()),
         Some(Value::Array(failures)) => failures,
         Some(_) => return unusable("batchItemFailures is not a list"),
     };
-    let mut lowest = None;
+    let mut indexes = Vec::new();
     for failure in failures {
-        let identifier = failure.get("itemIdentifier").and_then(Value::as_str);
-        let index =
-            identifier.and_then(|wanted| sequences.iter().position(|sequence| *sequence == wanted));
-        let Some(index) = index else {
-            return unusable("batchItemFailures names no record of the batch");
-        };
-        lowest = Some(lowest.map_or(index, |lowest: usize| lowest.min(index)));
+        let wanted = failure.get("itemIdentifier").and_then(Value::as_str);
+        match wanted.and_then(|wanted| identifiers.iter().position(|each| *each == wanted)) {
+            Some(index) => indexes.push(index),
+            None => return unusable("batchItemFailures names no record of the batch"),
+        }
     }
-    lowest.map_or(Answer::Done, Answer::FailedFrom)
+    Ok(indexes)
 }
 
 #[cfg(test)]

@@ -3,10 +3,11 @@
 use super::answer::{self, Answer};
 use super::lane::{Entry, event};
 use super::letter::{Condition, Letter};
+use crate::clock;
 use crate::function::InvokeError;
 use crate::output::say;
 use crate::queue;
-use crate::state::{self, State};
+use crate::state::State;
 use crate::template::StreamSource;
 use std::time::Duration;
 use tokio::sync::mpsc;
@@ -145,8 +146,10 @@ where
         let Some(max_age) = self.source.max_age else {
             return;
         };
-        let oldest =
-            state::now().saturating_sub(i64::try_from(max_age.as_millis()).unwrap_or(i64::MAX));
+        let oldest = self
+            .state
+            .now()
+            .saturating_sub(clock::milliseconds(max_age));
         let young = batch
             .records
             .iter()
@@ -172,6 +175,7 @@ where
                 shard: &self.shard,
                 invokes: batch.invokes,
                 function_error: batch.function_error,
+                at: self.state.now(),
                 records: &batch.records,
             };
             self.send(queue, letter.body().to_string()).await;

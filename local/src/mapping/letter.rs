@@ -25,6 +25,8 @@ pub(super) struct Letter<'a> {
     pub(super) invokes: u32,
     /// Whether the last invocation ended in an error, and not in an answer that names failed records.
     pub(super) function_error: bool,
+    /// When it was given up, in milliseconds since 1970.
+    pub(super) at: i64,
     pub(super) records: &'a [Entry],
 }
 
@@ -44,7 +46,7 @@ impl Letter<'_> {
                 "approximateInvokeCount": self.invokes,
             },
             "version": "1.0",
-            "timestamp": state::rfc3339(state::now()),
+            "timestamp": state::rfc3339(self.at),
             "DDBStreamBatchInfo": {
                 "shardId": self.shard,
                 "startSequenceNumber": sequence(first),

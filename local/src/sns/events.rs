@@ -5,6 +5,7 @@
 
 use super::applications;
 use super::endpoints::Endpoint;
+use crate::output::say;
 use crate::state;
 use crate::topics::{Message, Topics};
 use rusqlite::Connection;
@@ -39,8 +40,11 @@ pub(super) struct Event {
 
 impl Event {
     /// Hands it to the topic, if that exists.
-    pub(super) fn send(&self, topics: &Topics) {
-        topics.publish(&self.topic, &self.message);
+    pub(super) async fn send(&self, topics: &Topics) {
+        // What made the event has happened; SNS promises no event either.
+        if let Err(error) = topics.publish(&self.topic, &self.message).await {
+            say(format_args!("SNS: {error}"));
+        }
     }
 }
 
@@ -83,7 +87,7 @@ pub(super) fn of(
         "EventType": kind,
         "Resource": endpoint.application,
         "Service": "SNS",
-        "Time": state::rfc3339(state::now()),
+        "Time": state::rfc3339(state::now(connection)?),
     });
     match happened {
         Happened::Created | Happened::Deleted => {}

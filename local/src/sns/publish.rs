@@ -41,7 +41,7 @@ struct Outcome {
 /// To an endpoint, or to a topic.
 pub(super) async fn publish(service: &Service, form: &Form) -> Result<Response, Refusal> {
     if let Some(topic) = form.get("TopicArn") {
-        let reply = to_topic(service, topic, form)?;
+        let reply = to_topic(service, topic, form).await?;
         return Ok(reply.into_response());
     }
     let push = read(form, form.required("TargetArn")?)?;
@@ -57,13 +57,13 @@ pub(super) async fn publish(service: &Service, form: &Form) -> Result<Response, 
         service.state.announce_push();
     }
     for event in &outcome.events {
-        event.send(&service.topics);
+        event.send(&service.topics).await;
     }
     let reply = Reply::element("Publish", "MessageId", &outcome.message_id);
     Ok(reply::answer(outcome.reply, reply).await)
 }
 
-fn to_topic(service: &Service, topic: &str, form: &Form) -> Result<Reply, Refusal> {
+async fn to_topic(service: &Service, topic: &str, form: &Form) -> Result<Reply, Refusal> {
     let push = read(form, topic)?;
     let attribute = |attribute: Attribute| {
         let value = json!({"Type": attribute.kind, "Value": attribute.value});
@@ -74,7 +74,7 @@ fn to_topic(service: &Service, topic: &str, form: &Form) -> Result<Reply, Refusa
         text: message::for_functions(&push.message, push.structured)?,
         attributes: push.attributes.into_iter().map(attribute).collect(),
     };
-    match service.topics.publish(topic, &message) {
+    match service.topics.publish(topic, &message).await? {
         Some(message_id) => Ok(Reply::element("Publish", "MessageId", &message_id)),
         None => Err(Refusal::not_found("Topic")),
     }
@@ -190,7 +190,7 @@ fn store(
              VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
         )?
         .execute(params![
-            state::now(),
+            state::now(transaction)?,
             message_id,
             endpoint.arn,
             endpoint.token,

@@ -1,6 +1,7 @@
 //! A table's stream, read in order.
 
 use super::{engine, request, upkeep};
+use crate::clock::{Clock, milliseconds};
 use crate::error::{Error, Result};
 use crate::template::{ACCOUNT, REGION};
 use dynoxide::Database;
@@ -11,13 +12,15 @@ use std::path::Path;
 
 /// The most records of one read.
 const PAGE: usize = 1000;
+/// What the engine adds to a number before it shows it (dynoxide-rs 3.2.0, `streams.rs`).
+const SEQUENCE_OFFSET: i128 = 100_000_000_000_000_000_000;
 
 /// One change of a row.
 #[derive(Debug, Clone)]
 pub struct Record {
     /// Its place in the stream: fixed in length, so that text order is stream order.
     pub sequence: String,
-    /// When it was written, in seconds since 1970.
+    /// When it was written, in seconds since 1970, by the stack's clock.
     pub created_at: i64,
     /// The record as a Lambda event holds it.
     pub event: Value,
@@ -33,10 +36,11 @@ pub struct Stream {
     native_arn: String,
     arn: String,
     shard: String,
+    clock: Clock,
 }
 
 impl Stream {
-    pub(super) fn open(database: Database, file: &Path, table: &str) -> Result<Self> {
+    pub(super) fn open(database: Database, file: &Path, clock: Clock, table: &str) -> Result<Self> {
         let described = database
             .describe_table(request(json!({"TableName": table}))?)
             .map_err(|error| engine(&error))?;
@@ -55,6 +59,7 @@ impl Stream {
                 date(&label)
             ),
             shard: dynoxide::streams::shard_id(table),
+            clock,
         })
     }
 
@@ -97,8 +102,7 @@ impl Stream {
     /// How many records after the sequence number `after` are past their 24 hours, and the number of the last of them,
     /// or `after`.
     pub fn expired(&mut self, mut after: String) -> Result<(usize, String)> {
-        let kept = i64::try_from(upkeep::KEPT.as_secs()).unwrap_or(i64::MAX);
-        let horizon = jiff::Timestamp::now().as_second() - kept;
+        let horizon = (self.clock.now() - milliseconds(upkeep::KEPT)) / 1000;
         let mut count = 0;
         loop {
             let records = self.read(Some(&after))?;
@@ -148,11 +152,25 @@ impl Stream {
             .records)
     }
 
+    /// How many seconds the clock was ahead when this number was drawn: the engine never draws one below the microseconds
+    /// since 1970.
+    fn ahead_at(&self, sequence: &str) -> Result<i64> {
+        let real = (sequence.parse::<i128>().ok())
+            .and_then(|number| i64::try_from((number - SEQUENCE_OFFSET) / 1000).ok())
+            .ok_or_else(|| {
+                Error::new(format!(
+                    "stream record {sequence}: not a number of the engine's"
+                ))
+            })?;
+        Ok((self.clock.shown(real) - real) / 1000)
+    }
+
     fn convert(&self, record: get_records::Record) -> Result<Record> {
         let sequence = record.dynamodb.sequence_number.clone();
-        // Whole seconds that are stored as an integer; a fraction would be dropped on AWS too.
+        // The engine's own time, which a test may have set back, and what the clock was ahead when the number was drawn.
         #[allow(clippy::cast_possible_truncation)]
-        let created_at = record.dynamodb.approximate_creation_date_time as i64;
+        let written = record.dynamodb.approximate_creation_date_time as i64;
+        let created_at = written + self.ahead_at(&sequence)?;
         let mut event = serde_json::to_value(record)
             .map_err(|error| Error::new(format!("stream record {sequence}: {error}")))?;
         event["awsRegion"] = json!(REGION);

@@ -1,5 +1,6 @@
 //! What the engine leaves undone on its own file: the indexes its stream needs, and an end to the stream's records.
 
+use crate::clock::{Clock, milliseconds};
 use crate::error::Result;
 use rusqlite::{Connection, params};
 use std::path::Path;
@@ -31,10 +32,9 @@ pub(super) fn connect(file: &Path) -> Result<()> {
 }
 
 /// Removes stream records that are older than 24 hours.
-pub(super) fn trim(file: &Path) -> Result<()> {
-    let now = jiff::Timestamp::now().as_microsecond();
-    let kept = i64::try_from(KEPT.as_micros()).unwrap_or(i64::MAX);
-    trim_before(&open(file)?, now - kept)
+pub(super) fn trim(file: &Path, clock: &Clock) -> Result<()> {
+    let horizon = clock.real(clock.now() - milliseconds(KEPT));
+    trim_before(&open(file)?, horizon.saturating_mul(1000))
 }
 
 /// The engine never gives out a sequence number below the microseconds since 1970, so a smaller one is older.
@@ -59,6 +59,7 @@ fn trim_before(connection: &Connection, microseconds: i64) -> Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::clock::{Move, real_now};
     use crate::table::Tables;
     use crate::table::tests::{put, spec};
 
@@ -109,10 +110,16 @@ mod tests {
         let mut stream = tables.stream("things").unwrap();
         put(&tables, "a", 99_999_999_999);
         let first = stream.read(None).unwrap().remove(0);
-        let connection = open(&tables.file).unwrap();
-        trim(&tables.file).unwrap();
+        let clock = &tables.clock;
+        trim(&tables.file, clock).unwrap();
         assert_eq!(stream.read(None).unwrap().len(), 1);
-        trim_before(&connection, i64::MAX).unwrap();
+        let ahead = milliseconds(KEPT) + 1000;
+        clock.push(Move {
+            // Later than the record, however fast this machine is.
+            at: real_now() + 1,
+            ahead,
+        });
+        trim(&tables.file, clock).unwrap();
         assert!(stream.read(None).unwrap().is_empty());
         put(&tables, "b", 99_999_999_999);
         let second = stream.read(Some(&first.sequence)).unwrap().remove(0);

@@ -2,7 +2,10 @@
 
 use super::properties::Properties;
 use super::resources::ApiDraft;
-use super::{Authorizer, FunctionSpec, RouteSpec, Subscription, Template, stream};
+use super::schedule::{self, Scheduler};
+use super::{
+    Authorizer, FunctionSpec, RouteSpec, Subscription, Template, asynchronous, sqs, stream,
+};
 use crate::error::{Error, Result};
 use crate::intrinsics::Scope;
 use serde_json::{Map, Value};
@@ -58,6 +61,7 @@ impl Reader<'_> {
             environment: variables,
             log_format,
             log_level,
+            asynchronous: asynchronous::read(properties.inner("EventInvokeConfig")?)?,
         };
         let routes = self.events(properties.inner("Events")?, template)?;
         properties.ignore(&[
@@ -90,6 +94,15 @@ impl Reader<'_> {
                     details.finish()?;
                     let function = self.id.to_owned();
                     (template.subscriptions).push(Subscription { function, topic });
+                }
+                "SQS" => template.pollers.extend(sqs::read(self.id, &name, details)?),
+                "Schedule" | "ScheduleV2" => {
+                    let scheduler = match kind.as_str() {
+                        "Schedule" => Scheduler::Rule,
+                        _ => Scheduler::Scheduler,
+                    };
+                    let schedule = schedule::read(self.id, &name, scheduler, details)?;
+                    template.schedules.extend(schedule);
                 }
                 _ => {
                     return Err(event.error(

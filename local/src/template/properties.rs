@@ -4,6 +4,7 @@ use crate::error::{Error, Result};
 use crate::intrinsics::{Scope, text};
 use serde_json::{Map, Value};
 use std::collections::BTreeMap;
+use std::ops::RangeInclusive;
 
 /// The properties of one resource, or one mapping inside them.
 pub struct Properties<'a> {
@@ -83,6 +84,17 @@ impl<'a> Properties<'a> {
                 self.rest.remove(key);
                 Ok(number)
             }
+        }
+    }
+
+    /// Takes a whole number that must be in `range`.
+    pub fn within(&mut self, key: &str, range: RangeInclusive<i64>) -> Result<Option<i64>> {
+        match self.number(key)? {
+            Some(number) if !range.contains(&number) => Err(self.error(
+                key,
+                &format!("must be {} to {}", range.start(), range.end()),
+            )),
+            number => Ok(number),
         }
     }
 

@@ -1,11 +1,10 @@
 //! Resource by resource, what a template asks for.
 
 use super::properties::Properties;
-use super::{ApiSpec, QueueSpec, TableSpec, Template, TopicSpec, api, function};
+use super::{ApiSpec, TableSpec, Template, TopicSpec, api, connections, function, queue};
 use crate::error::{Error, Result};
 use crate::intrinsics::{Scope, section, topic_arn};
 use serde_json::{Map, Value, json};
-use std::time::Duration;
 
 /// Resources that have no meaning on this machine: nothing is denied and logs go to the terminal.
 const MEANINGLESS: &[&str] = &[
@@ -30,9 +29,6 @@ const ATTRIBUTES: &[&str] = &[
 
 /// What of a row a stream record may hold.
 const STREAM_VIEWS: &[&str] = &["KEYS_ONLY", "NEW_AND_OLD_IMAGES", "NEW_IMAGE", "OLD_IMAGE"];
-
-/// How long SQS keeps a message unless the template says otherwise: 4 days.
-const DEFAULT_RETENTION: Duration = Duration::from_hours(4 * 24);
 
 /// Reads every resource of `document`.
 pub fn read(document: &Value, scope: &Scope) -> Result<Template> {
@@ -60,7 +56,7 @@ pub fn read(document: &Value, scope: &Scope) -> Result<Template> {
         }
     }
     template.api = api.map(|api| api.spec);
-    check_references(&template)?;
+    connections::check(&template)?;
     Ok(template)
 }
 
@@ -90,7 +86,10 @@ impl Draft {
         let name = scope.name_of(&id);
         match resource["Type"].as_str().unwrap_or_default() {
             "AWS::DynamoDB::Table" => self.template.tables.push(table(&id, name, properties()?)?),
-            "AWS::SQS::Queue" => self.template.queues.push(queue(&id, name, properties()?)?),
+            "AWS::SQS::Queue" => {
+                let queue = queue::read(&id, name, properties()?)?;
+                self.template.queues.push(queue);
+            }
             "AWS::SNS::Topic" => self.template.topics.push(topic(&id, name, properties()?)?),
             "AWS::Serverless::HttpApi" if self.api.is_some() => {
                 return Err(Error::new(format!(
@@ -167,29 +166,6 @@ fn table(id: &str, name: &str, mut properties: Properties) -> Result<TableSpec> 
     })
 }
 
-fn queue(id: &str, name: &str, mut properties: Properties) -> Result<QueueSpec> {
-    let retention = match properties.number("MessageRetentionPeriod")? {
-        None => DEFAULT_RETENTION,
-        Some(seconds) => u64::try_from(seconds)
-            .map(Duration::from_secs)
-            .map_err(|_| properties.error("MessageRetentionPeriod", "must be seconds"))?,
-    };
-    properties.ignore(&[
-        "KmsMasterKeyId",
-        "QueueName",
-        "SqsManagedSseEnabled",
-        "Tags",
-    ]);
-    properties.finish()?;
-    let arn = format!("arn:aws:sqs:{}:{}:{name}", super::REGION, super::ACCOUNT);
-    Ok(QueueSpec {
-        logical_id: id.to_owned(),
-        name: name.to_owned(),
-        arn,
-        retention,
-    })
-}
-
 fn topic(id: &str, name: &str, mut properties: Properties) -> Result<TopicSpec> {
     properties.ignore(&["DisplayName", "KmsMasterKeyId", "Tags", "TopicName"]);
     properties.finish()?;
@@ -197,44 +173,6 @@ fn topic(id: &str, name: &str, mut properties: Properties) -> Result<TopicSpec> 
         logical_id: id.to_owned(),
         arn: topic_arn(name),
     })
-}
-
-/// What mappings point at must be in the template.
-fn check_references(template: &Template) -> Result<()> {
-    for subscription in &template.subscriptions {
-        if !(template.topics.iter()).any(|topic| topic.arn == subscription.topic) {
-            return Err(Error::new(format!(
-                "resource {}: its topic {} is none of this template",
-                subscription.function, subscription.topic
-            )));
-        }
-    }
-    for stream in &template.streams {
-        let place = format!("resource {}: event source {}", stream.function, stream.id);
-        let table = template
-            .tables
-            .iter()
-            .find(|table| table.name == stream.table)
-            .ok_or_else(|| {
-                Error::new(format!(
-                    "{place}: its stream is of no table of this template"
-                ))
-            })?;
-        if table.create.get("StreamSpecification").is_none() {
-            return Err(Error::new(format!(
-                "{place}: table {} has no stream",
-                table.logical_id
-            )));
-        }
-        if let Some(arn) = &stream.on_failure
-            && !template.queues.iter().any(|queue| queue.arn == *arn)
-        {
-            return Err(Error::new(format!(
-                "{place}: its destination is no queue of this template"
-            )));
-        }
-    }
-    Ok(())
 }
 
 /// An API that is being read: its own part, and the authorizers its routes may name.

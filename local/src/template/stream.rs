@@ -19,13 +19,16 @@ pub fn read(function: &str, name: &str, mut event: Properties) -> Result<StreamS
         "LATEST" => StartingPosition::Latest,
         _ => return Err(event.error("StartingPosition", "must be TRIM_HORIZON or LATEST")),
     };
-    let batch_size = within(&mut event, "BatchSize", 1..=10_000)?.unwrap_or(100);
-    let window = within(&mut event, "MaximumBatchingWindowInSeconds", 0..=300)?.unwrap_or(0);
-    let parallelization = within(&mut event, "ParallelizationFactor", 1..=10)?.unwrap_or(1);
+    let batch_size = event.within("BatchSize", 1..=10_000)?.unwrap_or(100);
+    let window = event
+        .within("MaximumBatchingWindowInSeconds", 0..=300)?
+        .unwrap_or(0);
+    let parallelization = event.within("ParallelizationFactor", 1..=10)?.unwrap_or(1);
     // -1 is for ever, and the default.
-    let max_retries =
-        within(&mut event, "MaximumRetryAttempts", -1..=10_000)?.filter(|tries| *tries >= 0);
-    let max_age = match within(&mut event, "MaximumRecordAgeInSeconds", -1..=604_800)? {
+    let max_retries = event
+        .within("MaximumRetryAttempts", -1..=10_000)?
+        .filter(|tries| *tries >= 0);
+    let max_age = match event.within("MaximumRecordAgeInSeconds", -1..=604_800)? {
         Some(0..60) => {
             return Err(event.error(
                 "MaximumRecordAgeInSeconds",
@@ -58,21 +61,8 @@ pub fn read(function: &str, name: &str, mut event: Properties) -> Result<StreamS
     Ok(source)
 }
 
-fn within(
-    event: &mut Properties,
-    key: &str,
-    range: std::ops::RangeInclusive<i64>,
-) -> Result<Option<i64>> {
-    match event.number(key)? {
-        Some(number) if !range.contains(&number) => Err(event.error(
-            key,
-            &format!("must be {} to {}", range.start(), range.end()),
-        )),
-        number => Ok(number),
-    }
-}
-
-fn report_failures(event: &mut Properties) -> Result<bool> {
+/// Whether the function's answer names what failed.
+pub fn report_failures(event: &mut Properties) -> Result<bool> {
     match event.texts("FunctionResponseTypes")?.as_slice() {
         [] => Ok(false),
         [only] if only == "ReportBatchItemFailures" => Ok(true),
@@ -103,13 +93,17 @@ fn filters(event: &mut Properties) -> Result<Vec<Value>> {
     Ok(patterns)
 }
 
-fn on_failure(event: &mut Properties) -> Result<Option<String>> {
+/// The ARN of the queue that hears of what is given up.
+pub fn on_failure(event: &mut Properties) -> Result<Option<String>> {
     let mut configuration = event.inner("DestinationConfig")?;
     let mut destination = configuration.inner("OnFailure")?;
     configuration.finish()?;
     let arn = destination.text("Destination")?;
-    if arn.is_some() && destination.text("Type")?.is_some_and(|kind| kind != "SQS") {
+    if destination.text("Type")?.is_some_and(|kind| kind != "SQS") {
         return Err(destination.error("Type", "only SQS is supported by the local stack"));
+    }
+    if arn.is_none() && destination.has("Type") {
+        return Err(destination.error("Destination", "must have a value"));
     }
     destination.finish()?;
     Ok(arn)

@@ -1,5 +1,7 @@
 //! What a template comes to, and what is refused by name.
 
+mod sources;
+
 use super::*;
 use serde_json::json;
 
@@ -210,8 +212,8 @@ const CHANGES: &[(&str, &str, &str)] = &[
     ),
     (
         "Open: {Type: HttpApi",
-        "Open: {Type: Schedule",
-        "Schedule is not supported",
+        "Open: {Type: Kafka",
+        "Kafka is not supported",
     ),
     (
         "Auth: {Authorizer: Users}",

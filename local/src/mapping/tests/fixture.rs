@@ -29,6 +29,7 @@ impl Fixture {
             name: "failed".to_owned(),
             arn: "arn:failed".to_owned(),
             retention: Duration::from_mins(1),
+            ..QueueSpec::default()
         };
         queue::declare(&state, &[failed]).unwrap();
         let source = StreamSource {

@@ -1,12 +1,11 @@
 //! SNS and the outbox on a port, and a client that writes HTTP by hand.
 
-use crate::asynchronous::{Dispatcher, Target};
 use crate::door;
 use crate::outbox::{self, Page};
 use crate::sns::router;
 use crate::state::State;
 use crate::template::TopicSpec;
-use crate::topics::Topics;
+use crate::topics::{Listener, Topics};
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use serde_json::Value;
 use std::time::Duration;
@@ -37,16 +36,19 @@ impl Server {
             body: std::sync::Arc::new(|| "<p>".to_owned()),
         };
         let (sender, events) = unbounded_channel();
-        let listener = Target::new("F", move |event| {
+        let listener = Listener::new(move |event| {
             sender.send(event).ok();
-            std::future::ready(Ok(Vec::new()))
+            std::future::ready(Ok(()))
         });
         let topic = TopicSpec {
             logical_id: "Events".to_owned(),
             arn: TOPIC.to_owned(),
         };
-        let (dispatcher, _) = Dispatcher::spawn();
-        let topics = Topics::new(&[topic], [(TOPIC.to_owned(), listener)], dispatcher);
+        let topics = Topics::new(
+            &[topic],
+            [(TOPIC.to_owned(), listener)],
+            state.clock().clone(),
+        );
         let app = door::programs_only(router(state.clone(), topics))
             .merge(outbox::router(state.clone(), vec![page]));
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
