@@ -99,10 +99,11 @@ pub fn on_failure(event: &mut Properties) -> Result<Option<String>> {
     let mut destination = configuration.inner("OnFailure")?;
     configuration.finish()?;
     let arn = destination.text("Destination")?;
-    if destination.text("Type")?.is_some_and(|kind| kind != "SQS") {
+    let kind = destination.text("Type")?;
+    if kind.as_deref().is_some_and(|kind| kind != "SQS") {
         return Err(destination.error("Type", "only SQS is supported by the local stack"));
     }
-    if arn.is_none() && destination.has("Type") {
+    if kind.is_some() && arn.is_none() {
         return Err(destination.error("Destination", "must have a value"));
     }
     destination.finish()?;
