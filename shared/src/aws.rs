@@ -16,6 +16,7 @@ use jiff::SignedDuration;
 
 use crate::device::Platform;
 use crate::error::{Error, Result};
+use crate::push::Limits;
 use crate::sns::Sns;
 use crate::store::Store;
 
@@ -64,14 +65,25 @@ pub fn clock_ahead() -> SignedDuration {
     )
 }
 
+fn number(name: &'static str) -> Result<u32> {
+    variable(name)?.parse().map_err(|error| Error::Internal {
+        what: name,
+        source: Box::new(error),
+    })
+}
+
 /// How long notifications are kept unless their request says otherwise, in seconds.
 pub fn retention() -> Result<u32> {
-    let days = variable("RETENTION_DAYS")?;
-    let days: u32 = days.parse().map_err(|error| Error::Internal {
-        what: "RETENTION_DAYS",
-        source: Box::new(error),
-    })?;
-    Ok(days.saturating_mul(86_400))
+    Ok(number("RETENTION_DAYS")?.saturating_mul(86_400))
+}
+
+/// How much is pushed.
+pub fn push_limits() -> Result<Limits> {
+    Ok(Limits {
+        rate: number("PUBLISH_RATE")?,
+        instances: number("PUSH_INVOCATIONS")?,
+        group_cap: usize::try_from(number("GROUP_CAP")?).unwrap_or(usize::MAX),
+    })
 }
 
 /// The SNS platform applications by platform; a platform without one is left out.

@@ -55,6 +55,11 @@ impl Clock {
         self.started.elapsed()
     }
 
+    /// The present moment by the clock that never goes back, which outlives the invocation.
+    pub fn instant(&self) -> Instant {
+        self.started + self.started.elapsed()
+    }
+
     /// What has passed since `at`; zero if it lies ahead.
     pub fn since(&self, at: Timestamp) -> Duration {
         Duration::try_from(self.now().duration_since(at)).unwrap_or_default()

@@ -189,3 +189,48 @@ impl<'v> Fields<'v> {
         }
     }
 }
+
+/// Whether it has the form of a BCP 47 tag: a language of 2 to 8 letters, then subtags of 1 to 8
+/// letters or digits.
+pub fn is_locale(text: &str) -> bool {
+    let mut subtags = text.split('-');
+    let is_language = |tag: &str| {
+        (2..=8).contains(&tag.len()) && tag.bytes().all(|byte| byte.is_ascii_alphabetic())
+    };
+    subtags.next().is_some_and(is_language)
+        && subtags.all(|tag| {
+            (1..=8).contains(&tag.len()) && tag.bytes().all(|byte| byte.is_ascii_alphanumeric())
+        })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn locales_have_the_form_of_language_tags() {
+        for good in [
+            "en",
+            "pt-BR",
+            "zh-Hans-CN",
+            "es-419",
+            "sl-rozaj-biske-1994",
+            "fil",
+        ] {
+            assert!(is_locale(good), "{good}");
+        }
+        for bad in [
+            "",
+            "e",
+            "pt_BR",
+            "pt-",
+            "-BR",
+            "12",
+            "en--US",
+            "en-toolongtag",
+            "ü-DE",
+        ] {
+            assert!(!is_locale(bad), "{bad}");
+        }
+    }
+}

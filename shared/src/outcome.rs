@@ -26,6 +26,64 @@ pub enum State {
     Unknown,
 }
 
+macro_rules! reasons {
+    ($($variant:ident $word:literal $meaning:literal)*) => {
+        /// Why a push ended as it did. The words are public: they stand in the row, in traces and
+        /// in `docs/OPERATIONS.md`, and never change their meaning.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+        pub enum Reason {
+            $(#[doc = $meaning] $variant,)*
+        }
+
+        impl Reason {
+            /// All of them.
+            pub const ALL: &'static [Reason] = &[$(Reason::$variant),*];
+
+            /// As it is written.
+            pub fn word(self) -> &'static str {
+                match self {
+                    $(Reason::$variant => $word,)*
+                }
+            }
+
+            /// What it says, in a sentence.
+            pub fn meaning(self) -> &'static str {
+                match self {
+                    $(Reason::$variant => $meaning,)*
+                }
+            }
+        }
+    };
+}
+
+reasons! {
+    PushOff "push_off" "the request said `\"push\": false`"
+    Read "read" "it was read before it could be pushed"
+    Archived "archived" "it was archived before it could be pushed"
+    Muted "muted" "the user has muted its actor or its group"
+    Preferences "preferences" "the user wants no pushes of this type"
+    OriginDevice "origin_device" "the only device is the one that the action came from"
+    Capped "capped" "the group had its pushes of this hour"
+    Silent "silent" "no device has registered for 60 days"
+    Expired "expired" "its time to live ended before SNS took it"
+    EndpointDisabled "endpoint_disabled" "Apple or Google refused the device's token; the device was removed"
+    EndpointNotFound "endpoint_not_found" "the device's SNS endpoint was gone; the device was removed"
+    TooLong "too_long" "it was too long for the platform, shortened once more too"
+    Refused "refused" "SNS called the request invalid, which is a bug of ours: the log says how"
+    ApplicationDisabled "application_disabled" "the SNS platform application is disabled: its credentials need renewal"
+    NotAllowed "not_allowed" "SNS or KMS denied the function's role: a permission or a key is missing"
+    Credentials "credentials" "the function's own credentials had expired"
+    Throttled "throttled" "the account's SNS quota was used up"
+    SnsError "sns_error" "SNS failed, and did not say whether it took the push"
+    NoAnswer "no_answer" "the connection to SNS ended before its answer came"
+    Timeout "timeout" "SNS did not answer within 5 seconds"
+    Unreachable "unreachable" "no connection to SNS could be opened"
+    TimeShort "time_short" "the invocation had no time left; the next one goes on"
+    Table "table" "the table could not be read or written"
+    Panicked "panicked" "the code broke down, which is a bug of ours"
+    InFlight "in_flight" "a push at most once was on its way when the function ended"
+}
+
 /// How the push to one device ended.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct DeviceOutcome {
@@ -71,18 +129,37 @@ fn is_zero(count: &u32) -> bool {
 impl Outcome {
     /// Ends a push for a reason that is no device's. What devices have had stays: if one was
     /// served, the end is partial.
-    pub fn end(&mut self, state: State, reason: &str) {
+    pub fn end(&mut self, state: State, reason: Option<Reason>) {
         let served = self
             .devices
             .values()
             .any(|device| device.state == State::Sent);
         self.state = Some(if served { State::Partial } else { state });
-        self.reason = (!reason.is_empty()).then(|| reason.to_owned());
+        self.reason = reason.map(|reason| reason.word().to_owned());
     }
 
     /// Whether the push is over.
     pub fn is_final(&self) -> bool {
         self.state.is_some()
+    }
+
+    /// Adds what another delivery did. A device that both may have reached counts as ambiguous: it
+    /// has got the push twice.
+    pub fn add(&mut self, other: &Outcome) {
+        let may_have_it = |device: &DeviceOutcome| device.state != State::Dead;
+        self.ambiguous += other.ambiguous;
+        for (id, device) in &other.devices {
+            match self.devices.get(id) {
+                Some(known) if may_have_it(known) => {
+                    self.ambiguous += u32::from(may_have_it(device));
+                }
+                _ => drop(self.devices.insert(id.clone(), device.clone())),
+            }
+        }
+        let served = self.devices.values().any(|d| d.state == State::Sent);
+        if served && self.state.is_some_and(|state| state != State::Sent) {
+            self.state = Some(State::Partial);
+        }
     }
 
     /// The state that follows when every device has ended.

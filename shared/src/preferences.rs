@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
-use crate::contract::Fields;
+use crate::contract::{Fields, is_locale};
 use crate::error::{Error, Result};
 use crate::id::{MAX_TYPE, TYPE_RULE, is_type};
 use crate::quiet_hours::{QuietHours, parse_quiet_hours};
@@ -189,19 +189,6 @@ fn read_channels(mut fields: Fields, default: Channels) -> Channels {
     }
 }
 
-/// Whether it has the form of a BCP 47 tag: a language of 2 to 8 letters, then subtags of 1 to 8
-/// letters or digits.
-fn is_locale(text: &str) -> bool {
-    let mut subtags = text.split('-');
-    let is_language = |tag: &str| {
-        (2..=8).contains(&tag.len()) && tag.bytes().all(|byte| byte.is_ascii_alphabetic())
-    };
-    subtags.next().is_some_and(is_language)
-        && subtags.all(|tag| {
-            (1..=8).contains(&tag.len()) && tag.bytes().all(|byte| byte.is_ascii_alphanumeric())
-        })
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -236,32 +223,5 @@ mod tests {
             serde_json::from_value::<Preferences>(row).unwrap(),
             preferences
         );
-    }
-
-    #[test]
-    fn locales_have_the_form_of_language_tags() {
-        for good in [
-            "en",
-            "pt-BR",
-            "zh-Hans-CN",
-            "es-419",
-            "sl-rozaj-biske-1994",
-            "fil",
-        ] {
-            assert!(is_locale(good), "{good}");
-        }
-        for bad in [
-            "",
-            "e",
-            "pt_BR",
-            "pt-",
-            "-BR",
-            "12",
-            "en--US",
-            "en-toolongtag",
-            "ü-DE",
-        ] {
-            assert!(!is_locale(bad), "{bad}");
-        }
     }
 }

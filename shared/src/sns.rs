@@ -1,5 +1,7 @@
 //! SNS: device endpoints, and one message to one endpoint.
 
+mod verdict;
+
 use std::error::Error as StdError;
 use std::io;
 
@@ -9,6 +11,9 @@ use aws_sdk_sns::operation::publish::PublishError;
 use aws_sdk_sns::types::MessageAttributeValue;
 
 use crate::error::{Error, Result};
+use crate::outcome::Reason;
+
+pub use verdict::{Answer, BY_CODE, judge, row};
 
 /// SNS. Cheap to clone.
 #[derive(Clone)]
@@ -25,23 +30,6 @@ pub struct Endpoint {
     pub arn: String,
     /// Whether it existed with other attributes, which may mean that it is disabled.
     pub differed: bool,
-}
-
-/// What became of one attempt to publish. FACTS on each code: botocore's SNS model, Wire's gundeck.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Answer {
-    /// SNS took it, under this message id.
-    Sent(String),
-    /// The device cannot be reached any more.
-    Gone(&'static str),
-    /// SNS will never take this message.
-    Refused(String),
-    /// Nobody can send through this application until its owner mends it.
-    Blocked(String),
-    /// SNS did not take it, and may take it later.
-    Busy(String),
-    /// SNS may have taken it.
-    Unclear(String),
 }
 
 /// A message in SNS's form.
@@ -153,22 +141,10 @@ fn existing_endpoint(message: &str) -> Option<String> {
     arn.starts_with("arn:").then(|| arn.to_owned())
 }
 
-/// The one place where an answer to `Publish` is judged.
+/// What became of an attempt: an answer is judged by the table, no answer by how far it came.
 fn classify(error: &SdkError<PublishError>) -> Answer {
-    let status = error
-        .raw_response()
-        .map(|response| response.status().as_u16());
-    let code = error.code().unwrap_or_default();
-    let message = error.message().unwrap_or_default();
-    let text = || {
-        if code.is_empty() {
-            "no_answer".to_owned()
-        } else {
-            code.to_owned()
-        }
-    };
     match error {
-        SdkError::ConstructionFailure(_) => return Answer::Refused("unsendable".to_owned()),
+        SdkError::ConstructionFailure(_) => return Answer::Refused(Reason::Refused),
         SdkError::DispatchFailure(failure) => {
             let refused = failure.is_timeout()
                 || failure
@@ -176,38 +152,27 @@ fn classify(error: &SdkError<PublishError>) -> Answer {
                     .is_some_and(|error| was_refused(error));
             // Before a connection stands, nothing was sent; after it, anything may have been.
             return if refused {
-                Answer::Busy(text())
+                Answer::Busy(Reason::Unreachable)
             } else {
-                Answer::Unclear(text())
+                Answer::Unclear(Reason::NoAnswer)
             };
         }
-        SdkError::TimeoutError(_) => return Answer::Unclear("timeout".to_owned()),
+        SdkError::TimeoutError(_) => return Answer::Unclear(Reason::Timeout),
         _ => {}
     }
-    match (code, status) {
-        // An answer that says 200 and cannot be read: SNS took the message.
-        (_, Some(200..=299)) => Answer::Sent(String::new()),
-        ("EndpointDisabled", _) => Answer::Gone("endpoint_disabled"),
-        ("NotFound", _) => Answer::Gone("endpoint_not_found"),
-        ("InvalidParameter", _) if message.contains("No endpoint found") => {
-            Answer::Gone("endpoint_not_found")
-        }
-        (
-            "Throttled"
-            | "Throttling"
-            | "ThrottlingException"
-            | "ThrottledException"
-            | "RequestLimitExceeded"
-            | "KMSThrottling"
-            | "ExpiredToken"
-            | "InvalidClientTokenId",
-            _,
-        )
-        | (_, Some(429)) => Answer::Busy(text()),
-        ("PlatformApplicationDisabled", _) | (_, Some(401 | 403)) => Answer::Blocked(text()),
-        (_, Some(400..=499)) => Answer::Refused(text()),
-        _ => Answer::Unclear(text()),
+    let Some(response) = error.raw_response() else {
+        return Answer::Unclear(Reason::NoAnswer);
+    };
+    let status = response.status().as_u16();
+    let code = error.code().unwrap_or_default();
+    let answer = judge(status, code, error.message().unwrap_or_default());
+    match answer {
+        // Counted by the log: somebody has to mend something.
+        Answer::Refused(_) => tracing::error!(code, status, "SNS calls a push invalid"),
+        Answer::Blocked(_) => tracing::error!(code, status, "nobody can push until this is mended"),
+        _ => tracing::debug!(code, status, "SNS did not take a push"),
     }
+    answer
 }
 
 fn was_refused(error: &(dyn StdError + 'static)) -> bool {

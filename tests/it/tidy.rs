@@ -180,7 +180,13 @@ fn the_stream_trigger_has_its_safety_settings() {
         "FCM_APPLICATION_ARN",
         "APNS_APPLICATION_ARN",
         "APNS_SANDBOX_APPLICATION_ARN",
+        "PUBLISH_RATE",
+        "PUSH_INVOCATIONS",
+        "GROUP_CAP",
     ];
+    // The publish rate is divided by as many invocations as run at once on one shard.
+    assert!(template.contains("ParallelizationFactor: 4\n"));
+    assert!(template.contains("PUSH_INVOCATIONS: \"4\"\n"));
     for name in names {
         assert!(
             template.contains(&format!("{name}: ")) && read.contains(&format!("\"{name}\"")),

@@ -63,7 +63,7 @@ async fn push(
             Err(Undone::Later(reason)) => {
                 tracing::warn!(
                     sequence_number = number,
-                    reason,
+                    reason = reason.word(),
                     "a push must be tried again"
                 );
                 open.push(number);

@@ -13,7 +13,7 @@ async fn main() -> Result<(), lambda_runtime::Error> {
     telemetry::init();
     let store = aws::store().await?;
     let broadcasts = Broadcasts::new(store.clone(), aws::retention()?);
-    let pusher = Pusher::new(store, aws::sns()?, broadcasts);
+    let pusher = Pusher::new(store, aws::sns()?, broadcasts, aws::push_limits()?);
     run(service_fn(async |event: LambdaEvent<Batch>| {
         let response = handler::handle(&pusher, &event.payload, event.context.deadline());
         response.await.map_err(lambda_runtime::Error::from)

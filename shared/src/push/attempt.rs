@@ -1,14 +1,16 @@
 //! One notification to one device: attempts, and what they come to.
 
+use std::borrow::Cow;
 use std::time::Duration;
 
 use super::deliver::{Job, Run};
-use super::payload;
+use super::payload::{self, Sending};
 use super::removal::{Removal, remove_dead};
 use crate::clock::pause;
 use crate::device::Device;
 use crate::id::DeviceId;
-use crate::outcome::{DeviceOutcome, State};
+use crate::notification::Notification;
+use crate::outcome::{DeviceOutcome, Reason, State};
 use crate::push_options::Options;
 use crate::sns::Answer;
 
@@ -17,6 +19,8 @@ const ATTEMPTS: u32 = 3;
 /// A publish is begun only if this much of the invocation is left: an attempt's time-out, and the
 /// time to record its outcome.
 pub const NEEDED: Duration = Duration::from_secs(8);
+/// The time to record an outcome: a call to the table, and a little.
+pub const RECORDING: Duration = Duration::from_secs(2);
 
 /// How one device ended in this invocation, with the number of attempts that SNS may have taken
 /// unknown to us.
@@ -24,7 +28,22 @@ pub enum Ended {
     /// It is over.
     Done(DeviceOutcome, u32),
     /// It is still to be served: why.
-    Open(String, u32),
+    Open(Reason, u32),
+}
+
+/// What one device is offered, and how it went so far.
+struct Offer<'o> {
+    run: &'o Run<'o>,
+    job: &'o Job<'o>,
+    options: &'o Options,
+    id: &'o DeviceId,
+    device: &'o Device,
+    /// The notification in the device's language.
+    shown: Cow<'o, Notification>,
+    badge: Option<usize>,
+    limit: usize,
+    revived: bool,
+    ambiguous: u32,
 }
 
 impl Run<'_> {
@@ -36,65 +55,58 @@ impl Run<'_> {
         id: &DeviceId,
         device: &Device,
     ) -> Ended {
-        let badge = match self.badge(job, options, device).await {
-            Ok(badge) => badge,
-            Err(why) => return Ended::Open(why, 0),
+        let mut offer = Offer {
+            run: self,
+            job,
+            options,
+            id,
+            device,
+            shown: localized(job, options, device),
+            badge: None,
+            limit: payload::LIMIT,
+            revived: false,
+            ambiguous: 0,
         };
-        let notification = &job.notification;
-        let (mut why, mut ambiguous, mut revived) = (String::new(), 0, false);
+        match self.badge(job, options, device).await {
+            Ok(badge) => offer.badge = badge,
+            Err(why) => return Ended::Open(why, 0),
+        }
+        let mut why = Reason::TimeShort;
         for attempt in 0..ATTEMPTS {
             if attempt > 0 {
                 pause(attempt + 1).await;
             }
-            let slot = self.slots.acquire().await;
-            if self.is_late() {
-                return Ended::Open("the invocation's time is short".to_owned(), ambiguous);
-            }
-            let ttl = self.ttl_left(notification, options);
-            if ttl == 0 {
-                return done(State::Dead, "expired", ambiguous);
-            }
-            let message = payload::message(notification, options, device.platform, ttl, badge);
-            let answer = self.pusher.sns.publish(&device.endpoint, &message).await;
-            drop(slot);
-            match answer {
-                Answer::Sent(message_id) => {
-                    let sent = DeviceOutcome {
-                        state: State::Sent,
-                        message_id: Some(message_id),
-                        reason: None,
-                    };
-                    return Ended::Done(sent, ambiguous);
-                }
-                Answer::Gone(reason) => {
-                    // The app may have registered again meanwhile; once is believed.
-                    if revived || !self.is_revived(job, id, device).await {
-                        return done(State::Dead, reason, ambiguous);
-                    }
-                    revived = true;
-                }
-                Answer::Refused(reason) => return done(State::Dead, &reason, ambiguous),
-                Answer::Blocked(reason) => return Ended::Open(reason, ambiguous),
-                Answer::Busy(reason) => why = reason,
-                Answer::Unclear(reason) => {
-                    ambiguous += 1;
-                    if options.once {
-                        return done(State::Unknown, &reason, ambiguous);
-                    }
-                    why = reason;
-                }
+            let judged = match offer.make().await {
+                Ok(answer) => offer.judge(answer).await,
+                Err(ended) => Err(ended),
+            };
+            match judged {
+                Ok(reason) => why = reason,
+                Err(ended) => return ended,
             }
         }
-        Ended::Open(why, ambiguous)
+        Ended::Open(why, offer.ambiguous)
+    }
+
+    /// Waits until the pace lets this publish begin; not if that is too late.
+    async fn has_its_turn(&self) -> bool {
+        let latest = self.budget.saturating_sub(self.clock.elapsed() + NEEDED);
+        let turn = self.pusher.pace.turn(self.clock.instant(), latest);
+        if let Some(wait) = turn.filter(|wait| !wait.is_zero()) {
+            tokio::time::sleep(wait).await;
+        }
+        turn.is_some()
     }
 
     /// Removes a dead device, unless it turns out to be alive and this user's.
     async fn is_revived(&self, job: &Job<'_>, id: &DeviceId, device: &Device) -> bool {
         let (store, sns) = (&self.pusher.store, &self.pusher.sns);
-        let now = self.clock.now();
-        match remove_dead(store, sns, job.user, id, &device.endpoint, now).await {
-            Ok(removal) => removal == Removal::Revived,
-            Err(error) => {
+        let removal = remove_dead(store, sns, job.user, id, &device.endpoint, self.clock.now());
+        match tokio::time::timeout(self.time_left(), removal).await {
+            Ok(Ok(removal)) => removal == Removal::Revived,
+            // The invocation ends before it is known. Whoever meets the device next removes it.
+            Err(_) => false,
+            Ok(Err(error)) => {
                 tracing::warn!(error = %error.chain(), "a dead device is not removed");
                 false
             }
@@ -102,11 +114,107 @@ impl Run<'_> {
     }
 }
 
-fn done(state: State, reason: &str, ambiguous: u32) -> Ended {
-    let outcome = DeviceOutcome {
-        state,
-        message_id: None,
-        reason: Some(reason.to_owned()),
+impl Offer<'_> {
+    /// One attempt, when its turn comes.
+    async fn make(&self) -> Result<Answer, Ended> {
+        let (run, notification) = (self.run, &self.job.notification);
+        let _slot = run.pusher.pace.slot().await;
+        if !run.has_its_turn().await || run.is_late() {
+            return Err(Ended::Open(Reason::TimeShort, self.ambiguous));
+        }
+        let ttl = run.ttl_left(notification, self.options);
+        if ttl == 0 {
+            return Err(self.over(State::Dead, Reason::Expired));
+        }
+        let message = payload::message(&Sending {
+            notification: &self.shown,
+            options: self.options,
+            platform: self.device.platform,
+            ttl,
+            badge: self.badge,
+            limit: self.limit,
+        });
+        let answer = run
+            .pusher
+            .sns
+            .publish(&self.device.endpoint, &message)
+            .await;
+        match answer {
+            Answer::Sent(_) => run.pusher.pace.succeeded(),
+            Answer::Busy(Reason::Throttled) => run.pusher.pace.throttled(run.clock.instant()),
+            _ => {}
+        }
+        Ok(answer)
+    }
+
+    /// What follows from an answer: the end, or a reason to try again.
+    async fn judge(&mut self, answer: Answer) -> Result<Reason, Ended> {
+        match answer {
+            Answer::Sent(message_id) => {
+                let sent = DeviceOutcome {
+                    state: State::Sent,
+                    message_id: Some(message_id),
+                    reason: None,
+                };
+                Err(Ended::Done(sent, self.ambiguous))
+            }
+            Answer::Gone(reason) => {
+                // The app may have registered again meanwhile; once is believed.
+                let run = self.run;
+                if self.revived || !run.is_revived(self.job, self.id, self.device).await {
+                    return Err(self.over(State::Dead, reason));
+                }
+                self.revived = true;
+                Ok(reason)
+            }
+            Answer::TooLong if self.limit > payload::SHORTER => {
+                self.limit = payload::SHORTER;
+                Ok(Reason::TooLong)
+            }
+            Answer::TooLong => Err(self.over(State::Dead, Reason::TooLong)),
+            Answer::Refused(reason) => Err(self.over(State::Dead, reason)),
+            Answer::Blocked(reason) | Answer::Stale(reason) => {
+                Err(Ended::Open(reason, self.ambiguous))
+            }
+            Answer::Busy(reason) => Ok(reason),
+            Answer::Unclear(reason) => {
+                self.ambiguous += 1;
+                if self.options.once {
+                    return Err(self.over(State::Unknown, reason));
+                }
+                Ok(reason)
+            }
+        }
+    }
+
+    fn over(&self, state: State, reason: Reason) -> Ended {
+        let outcome = DeviceOutcome {
+            state,
+            message_id: None,
+            reason: Some(reason.word().to_owned()),
+        };
+        Ended::Done(outcome, self.ambiguous)
+    }
+}
+
+/// The notification with its texts in the device's language, or its user's.
+fn localized<'n>(job: &'n Job, options: &Options, device: &Device) -> Cow<'n, Notification> {
+    let notification = Cow::Borrowed(&job.notification);
+    let user = job.about.map(|about| &about.user);
+    let user = user.and_then(|user| user.preferences().locale.as_deref());
+    let wanted = device.locale.as_deref().into_iter().chain(user);
+    let Some(text) = options.text_for(wanted) else {
+        return notification;
     };
-    Ended::Done(outcome, ambiguous)
+    let mut notification = notification.into_owned();
+    let content = &mut notification.content;
+    for (own, other) in [
+        (&mut content.title, &text.title),
+        (&mut content.body, &text.body),
+    ] {
+        if other.is_some() {
+            own.clone_from(other);
+        }
+    }
+    Cow::Owned(notification)
 }

@@ -1,34 +1,50 @@
 //! Delivering a batch: read, plan, publish to every device, record what became of it.
 
 use std::collections::{HashMap, HashSet};
-use std::sync::Arc;
+use std::panic::AssertUnwindSafe;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use futures_util::FutureExt;
 use futures_util::future::join_all;
 use futures_util::try_join;
-use jiff::Timestamp;
-use tokio::sync::{OnceCell, Semaphore};
+use tokio::sync::OnceCell;
 
-use super::attempt::{Ended, NEEDED};
+use super::attempt::{Ended, NEEDED, RECORDING};
+use super::pace::Pace;
+use super::plan::Groups;
 use crate::broadcast::Broadcasts;
-use crate::clock::Clock;
+use crate::clock::{Clock, pause};
 use crate::device::Device;
 use crate::error::Result;
 use crate::id::{DeviceId, NotificationId, UserId};
 use crate::inbox::Inbox;
 use crate::notification::Notification;
-use crate::outcome::{Outcome, State};
-use crate::push_options::{Options, Push};
+use crate::outcome::{Outcome, Reason, State};
+use crate::push_options::Options;
 use crate::sns::Sns;
-use crate::store::{About, Store, User};
+use crate::store::{About, Replaced, Store};
 
-/// Publishes on their way at the same time in one invocation.
-const IN_FLIGHT: usize = 16;
+/// How often an outcome that somebody else changed meanwhile is recorded again.
+const ROUNDS: u32 = 5;
+
+/// How much is pushed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Limits {
+    /// Publishes a second of the whole stack.
+    pub rate: u32,
+    /// The instances of the function that are reckoned with: each has its share of the rate.
+    pub instances: u32,
+    /// Pushes of one group to one user in an hour; 0 for any number.
+    pub group_cap: usize,
+}
 
 /// Pushes stored notifications.
 pub struct Pusher {
     pub(super) store: Store,
     pub(super) sns: Sns,
+    pub(super) limits: Limits,
+    pub(super) pace: Pace,
     broadcasts: Broadcasts,
 }
 
@@ -36,7 +52,7 @@ pub struct Pusher {
 #[derive(Debug, Clone)]
 pub enum Undone {
     /// It must be tried again.
-    Later(String),
+    Later(Reason),
     /// Its row, or its user's, cannot be read, and never will.
     Unreadable(String),
 }
@@ -49,7 +65,7 @@ pub(super) struct Run<'r> {
     pub pusher: &'r Pusher,
     pub clock: Clock,
     pub budget: Duration,
-    pub slots: Semaphore,
+    groups: Mutex<Groups>,
     broadcasts: Arc<[Notification]>,
     badges: HashMap<&'r UserId, OnceCell<usize>>,
 }
@@ -58,18 +74,17 @@ pub(super) struct Run<'r> {
 pub(super) struct Job<'r> {
     pub user: &'r UserId,
     pub notification: Notification,
-    about: Option<&'r About>,
+    pub about: Option<&'r About>,
 }
-
-/// How a push goes, and to which devices.
-type Planned<'n> = (&'n Options, Vec<(&'n DeviceId, &'n Device)>);
 
 impl Pusher {
     /// A pusher for a table and an SNS.
-    pub fn new(store: Store, sns: Sns, broadcasts: Broadcasts) -> Pusher {
+    pub fn new(store: Store, sns: Sns, broadcasts: Broadcasts, limits: Limits) -> Pusher {
         Pusher {
             store,
             sns,
+            pace: Pace::new(limits.rate, limits.instances),
+            limits,
             broadcasts,
         }
     }
@@ -98,7 +113,7 @@ impl Pusher {
             pusher: self,
             clock,
             budget,
-            slots: Semaphore::new(IN_FLIGHT),
+            groups: Mutex::default(),
             broadcasts,
             badges: badges.collect(),
         };
@@ -126,7 +141,7 @@ impl Pusher {
         let done = jobs.iter().map(|job| async {
             match job {
                 Ok(None) => Ok(()),
-                Ok(Some(job)) => run.push(job).await.map_err(Undone::Later),
+                Ok(Some(job)) => guarded(run.push(job)).await,
                 Err(undone) => Err(undone.clone()),
             }
         });
@@ -134,104 +149,96 @@ impl Pusher {
     }
 }
 
+/// A push whose code breaks down is over, and does not take its neighbours with it.
+async fn guarded(push: impl Future<Output = Result<(), Reason>>) -> Result<(), Undone> {
+    match AssertUnwindSafe(push).catch_unwind().await {
+        Ok(done) => done.map_err(Undone::Later),
+        Err(_) => Err(Undone::Unreadable(Reason::Panicked.word().to_owned())),
+    }
+}
+
 impl Run<'_> {
-    async fn push(&self, job: &Job<'_>) -> Result<(), String> {
-        let mut outcome = job.notification.outcome.clone();
-        if outcome.is_final() {
+    async fn push(&self, job: &Job<'_>) -> Result<(), Reason> {
+        let done = self.serve(job).await;
+        self.forget_devices(job).await;
+        done
+    }
+
+    /// Plans, publishes, records.
+    async fn serve(&self, job: &Job<'_>) -> Result<(), Reason> {
+        let before = &job.notification.outcome;
+        if before.is_final() {
             return Ok(());
         }
         let (options, devices) = match self.plan(job) {
             Ok(planned) => planned,
-            Err((state, reason)) => {
-                outcome.end(state, reason);
-                return self.record(job, outcome).await.map(drop);
-            }
+            Err((state, reason)) => return self.end(job, state, reason).await,
         };
         if self.is_late() {
-            return Err("the invocation's time is short".to_owned());
+            return Err(Reason::TimeShort);
+        }
+        if self.is_capped(job, options, before).await? {
+            return self.end(job, State::Skipped, Some(Reason::Capped)).await;
         }
         if options.once {
-            // Rather none than two: from here on nobody else sends it. The mark is like no other,
-            // so that a lost answer to it is not taken for somebody else's.
-            let nonce = NotificationId::draw(self.clock.now());
-            let mut mark = Outcome::default();
-            mark.end(State::Unknown, &format!("in_flight {nonce}"));
-            if !self.record(job, mark).await? {
-                return Ok(());
-            }
+            return self.push_once(job, options, devices).await;
         }
+        let (done, open) = self.publish(job, options, devices).await;
+        self.record(job, |outcome| {
+            outcome.add(&done);
+            if open.is_none() && !outcome.is_final() {
+                outcome.conclude();
+            }
+        })
+        .await?;
+        open.map_or(Ok(()), Err)
+    }
+
+    /// Publishes to the devices that have not had it. Returns what became of those that are done,
+    /// and why the others are not.
+    async fn publish(
+        &self,
+        job: &Job<'_>,
+        options: &Options,
+        devices: Vec<(&DeviceId, &Device)>,
+    ) -> (Outcome, Option<Reason>) {
+        let before = &job.notification.outcome;
         let open = devices.into_iter();
-        let open = open.filter(|(id, _)| !outcome.devices.contains_key(*id));
-        let sent =
+        let open = open.filter(|(id, _)| !before.devices.contains_key(*id));
+        let ended =
             join_all(open.map(|(id, device)| async move {
                 (id, self.push_to(job, options, id, device).await)
             }));
-        let mut open = Vec::new();
-        for (id, ended) in sent.await {
+        let (mut done, mut open) = (Outcome::default(), None);
+        for (id, ended) in ended.await {
             match ended {
                 Ended::Done(device, ambiguous) => {
-                    outcome.ambiguous += ambiguous;
-                    outcome.devices.insert(id.clone(), device);
+                    done.ambiguous += ambiguous;
+                    done.devices.insert(id.clone(), device);
                 }
                 Ended::Open(reason, ambiguous) => {
-                    outcome.ambiguous += ambiguous;
-                    open.push(reason);
+                    done.ambiguous += ambiguous;
+                    open = Some(reason);
                 }
             }
         }
-        if options.once {
-            return self.settle(job, outcome, open).await;
-        }
-        match open.pop() {
-            None => {
-                outcome.conclude();
-                self.record(job, outcome).await.map(drop)
-            }
-            Some(reason) => {
-                self.record(job, outcome).await?;
-                Err(reason)
-            }
-        }
+        (done, open)
+    }
+
+    /// The groups of the batch.
+    pub(super) fn groups(&self) -> MutexGuard<'_, Groups> {
+        self.groups.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// What is left of the invocation, without the time to record what was done.
+    pub(super) fn time_left(&self) -> Duration {
+        let left = self.budget.saturating_sub(self.clock.elapsed());
+        left.saturating_sub(RECORDING)
     }
 
     /// Whether too little of the invocation is left to begin a publish.
     pub fn is_late(&self) -> bool {
         self.clock.elapsed() + NEEDED > self.budget
-    }
-
-    /// Which devices get it; or how it ends without any.
-    fn plan<'n>(&'n self, job: &'n Job) -> Result<Planned<'n>, (State, &'static str)> {
-        let notification = &job.notification;
-        let skipped = |reason| Err((State::Skipped, reason));
-        let options = match &notification.content.push {
-            Push::Off => return skipped("push_off"),
-            Push::On(options) => options,
-        };
-        if notification.read_at.is_some() {
-            return skipped("read");
-        }
-        if notification.archived_at.is_some() {
-            return skipped("archived");
-        }
-        if self.ttl_left(notification, options) == 0 {
-            return Err((State::Expired, ""));
-        }
-        let user = job.about.map(|about| &about.user);
-        let now = self.clock.now();
-        if let Some(reason) = user.and_then(|user| unwanted(user, notification, now)) {
-            return skipped(reason);
-        }
-        let all: Vec<_> = user.into_iter().flat_map(User::devices).collect();
-        if all.is_empty() {
-            return Err((State::NoDevice, ""));
-        }
-        let origin = notification.content.origin_device.as_ref();
-        let devices = all.into_iter().filter(|(id, _)| Some(*id) != origin);
-        let devices: Vec<_> = devices.collect();
-        if devices.is_empty() {
-            return skipped("origin_device");
-        }
-        Ok((options, devices))
     }
 
     /// What is left of the push's life, in whole seconds: it ends with its time to live, and with
@@ -252,7 +259,7 @@ impl Run<'_> {
         job: &Job<'_>,
         options: &Options,
         device: &Device,
-    ) -> Result<Option<usize>, String> {
+    ) -> Result<Option<usize>, Reason> {
         let wanted = device.badge && !options.silent;
         let Some(badge) = self.badges.get(job.user).filter(|_| wanted) else {
             return Ok(None);
@@ -269,54 +276,110 @@ impl Run<'_> {
                 Some(about) => inbox.count(about).await,
                 None => inbox.counts().await,
             };
-            counts
-                .map(|counts| counts.unread)
-                .map_err(|error| error.chain())
+            counts.map(|counts| counts.unread).map_err(|error| {
+                tracing::warn!(error = %error.chain(), "a badge is not counted");
+                Reason::Table
+            })
         });
         count.await.map(|count| Some(*count))
     }
 
-    async fn record(&self, job: &Job<'_>, mut outcome: Outcome) -> Result<bool, String> {
-        outcome.at = self.clock.now().as_millisecond();
-        let id = job.notification.id;
-        let recorded = self
-            .pusher
-            .store
-            .record_outcome(job.user, id, &outcome)
-            .await;
-        recorded.map_err(|error| error.chain())
+    /// Ends a push that is not sent, unless somebody else has ended it.
+    async fn end(&self, job: &Job<'_>, state: State, reason: Option<Reason>) -> Result<(), Reason> {
+        self.record(job, |outcome| {
+            if !outcome.is_final() {
+                outcome.end(state, reason);
+            }
+        })
+        .await
     }
 
-    /// Records what became of a push that is sent at most once. What certainly was not sent to any
-    /// device is open again.
-    async fn settle(
+    /// Changes the outcome on the row. If another delivery has changed it meanwhile, the change is
+    /// made to what that has left.
+    async fn record(&self, job: &Job<'_>, change: impl Fn(&mut Outcome)) -> Result<(), Reason> {
+        let mut seen = job.notification.outcome.clone();
+        for round in 0..ROUNDS {
+            if round > 0 {
+                pause(round).await;
+            }
+            let mut outcome = seen.clone();
+            change(&mut outcome);
+            if outcome == seen {
+                return Ok(());
+            }
+            match self.replace(job, &seen, outcome).await? {
+                Replaced::Done | Replaced::Gone => return Ok(()),
+                Replaced::Other(found) => seen = found,
+            }
+        }
+        Err(Reason::Table)
+    }
+
+    async fn replace(
         &self,
         job: &Job<'_>,
+        seen: &Outcome,
         mut outcome: Outcome,
-        mut open: Vec<String>,
-    ) -> Result<(), String> {
+    ) -> Result<Replaced, Reason> {
+        if outcome != Outcome::default() {
+            outcome.at = self.clock.now().as_millisecond();
+        }
         let (store, id) = (&self.pusher.store, job.notification.id);
-        if outcome.devices.is_empty() && outcome.ambiguous == 0 {
-            let unmarked = store.settle_outcome(job.user, id, None).await;
-            unmarked.map_err(|error| error.chain())?;
-            return open.pop().map_or(Ok(()), Err);
+        let replaced = store.replace_outcome(job.user, id, seen, &outcome).await;
+        replaced.map_err(|error| {
+            tracing::warn!(error = %error.chain(), "an outcome is not recorded");
+            Reason::Table
+        })
+    }
+
+    /// Rather none than two: the row says that the push is on its way before it is, and from then
+    /// on nobody else sends it. What certainly reached no device is open again.
+    async fn push_once(
+        &self,
+        job: &Job<'_>,
+        options: &Options,
+        devices: Vec<(&DeviceId, &Device)>,
+    ) -> Result<(), Reason> {
+        let before = &job.notification.outcome;
+        // Like no other mark, so that a lost answer to it is not taken for somebody else's.
+        let nonce = NotificationId::draw(self.clock.now());
+        let mut mark = before.clone();
+        mark.state = Some(State::Unknown);
+        mark.reason = Some(format!("{} {nonce}", Reason::InFlight.word()));
+        mark.at = self.clock.now().as_millisecond();
+        let (store, id) = (&self.pusher.store, job.notification.id);
+        let marked = store.replace_outcome(job.user, id, before, &mark).await;
+        let marked = marked.map_err(|error| {
+            tracing::warn!(error = %error.chain(), "a push at most once is not marked");
+            Reason::Table
+        })?;
+        if marked != Replaced::Done {
+            return Ok(());
         }
+        let (done, open) = self.publish(job, options, devices).await;
+        if done.devices.is_empty() && done.ambiguous == 0 {
+            self.replace(job, &mark, before.clone()).await?;
+            return open.map_or(Ok(()), Err);
+        }
+        let mut outcome = before.clone();
+        outcome.add(&done);
         outcome.conclude();
-        if let (Some(reason), Some(State::Sent)) = (open.pop(), outcome.state) {
-            outcome.end(State::Partial, &reason);
+        if let (Some(reason), Some(State::Sent)) = (open, outcome.state) {
+            outcome.end(State::Partial, Some(reason));
         }
-        outcome.at = self.clock.now().as_millisecond();
-        let settled = store.settle_outcome(job.user, id, Some(&outcome)).await;
-        settled.map_err(|error| error.chain())
+        self.replace(job, &mark, outcome).await.map(drop)
     }
 }
 
-/// Why a user does not want a push; `None` if it is wanted.
-fn unwanted(user: &User, notification: &Notification, now: Timestamp) -> Option<&'static str> {
-    let content = &notification.content;
-    let actor = content.actor.as_ref().map(|actor| &actor.id);
-    if user.mutes().is_muted(actor, content.group.as_deref(), now) {
-        return Some("muted");
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn f26_a_push_that_breaks_down_is_over_and_takes_nobody_with_it() {
+        let broken = guarded(async { panic!("a bug") });
+        let (broken, fine) = tokio::join!(broken, guarded(async { Ok(()) }));
+        assert!(matches!(broken, Err(Undone::Unreadable(reason)) if reason == "panicked"));
+        assert!(fine.is_ok());
     }
-    (!user.preferences().pushes(&content.kind)).then_some("preferences")
 }

@@ -2,7 +2,9 @@
 
 mod attempt;
 mod deliver;
+mod pace;
 mod payload;
+mod plan;
 mod removal;
 
-pub use deliver::{Pusher, Target, Undone};
+pub use deliver::{Limits, Pusher, Target, Undone};

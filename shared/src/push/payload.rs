@@ -12,64 +12,91 @@ use crate::push_options::{Disclosure, Options, Priority};
 use crate::sns::Message;
 
 /// The largest payload that Apple and Google take, in bytes.
-const MAX_PAYLOAD: usize = 4_096;
+pub const LIMIT: usize = 4_096;
+/// What is left to a payload that was refused as too long: whatever a platform counts beside it, it
+/// is not as much again.
+pub const SHORTER: usize = 2_048;
 
 /// One text of a notification.
 type Part = fn(&mut Content) -> &mut Option<String>;
 
-/// The message for one platform. `ttl` is what is left of the push's life, in seconds; `badge` the
-/// number on the app's icon, where the device shows one.
-pub fn message(
-    notification: &Notification,
-    options: &Options,
-    platform: Platform,
-    ttl: u32,
-    badge: Option<usize>,
-) -> Message {
-    let key = match platform {
+/// A notification as it goes to one device.
+#[derive(Clone, Copy)]
+pub struct Sending<'s> {
+    /// What is shown, in the device's language.
+    pub notification: &'s Notification,
+    /// How.
+    pub options: &'s Options,
+    /// Through whom.
+    pub platform: Platform,
+    /// What is left of the push's life, in seconds.
+    pub ttl: u32,
+    /// The number on the app's icon, where the device shows one.
+    pub badge: Option<usize>,
+    /// The most bytes of the payload.
+    pub limit: usize,
+}
+
+/// The message for one device.
+pub fn message(sending: &Sending<'_>) -> Message {
+    let key = match sending.platform {
         Platform::Fcm => "GCM",
         Platform::Apns => "APNS",
         Platform::ApnsSandbox => "APNS_SANDBOX",
     };
-    let payload = fitted(notification, |notification| match platform {
-        Platform::Fcm => fcm(notification, options, ttl, badge),
-        Platform::Apns | Platform::ApnsSandbox => apns(notification, options, badge),
+    let payload = fitted(sending.notification, sending.limit, |notification| {
+        let sending = Sending {
+            notification,
+            ..*sending
+        };
+        match sending.platform {
+            Platform::Fcm => fcm(&sending),
+            Platform::Apns | Platform::ApnsSandbox => apns(&sending),
+        }
     });
     // SNS wants a text for everybody else, though an endpoint never gets it.
     let body = json!({"default": "notification", key: payload});
-    let mut attributes = Vec::new();
-    match platform {
-        Platform::Fcm => attributes.push(("AWS.SNS.MOBILE.FCM.TTL", ttl.to_string())),
-        Platform::Apns => attributes.push(("AWS.SNS.MOBILE.APNS.TTL", ttl.to_string())),
-        Platform::ApnsSandbox => {
-            attributes.push(("AWS.SNS.MOBILE.APNS_SANDBOX.TTL", ttl.to_string()));
-        }
-    }
-    if platform != Platform::Fcm {
-        let kind = if options.silent {
-            "background"
-        } else {
-            "alert"
-        };
-        // Apple refuses priority 10 for a background push.
-        let urgent = options.priority != Priority::Normal && !options.silent;
-        let priority = if urgent { "10" } else { "5" };
-        attributes.push(("AWS.SNS.MOBILE.APNS.PUSH_TYPE", kind.to_owned()));
-        attributes.push(("AWS.SNS.MOBILE.APNS.PRIORITY", priority.to_owned()));
-        let id = notification.id.to_string();
-        attributes.push(("AWS.SNS.MOBILE.APNS.COLLAPSE_ID", id));
-    }
     Message {
         body: body.to_string(),
-        attributes,
+        attributes: attributes(sending),
     }
+}
+
+/// What SNS makes of headers for Apple, and the lives of all. There is no `APNS.TOPIC` among them:
+/// the platform application has it, from its certificate or from the bundle id given with its
+/// token key; it would be needed only where one key serves several bundles.
+fn attributes(sending: &Sending) -> Vec<(&'static str, String)> {
+    let ttl = sending.ttl.to_string();
+    let lives = match sending.platform {
+        Platform::Fcm => return vec![("AWS.SNS.MOBILE.FCM.TTL", ttl)],
+        Platform::Apns => "AWS.SNS.MOBILE.APNS.TTL",
+        Platform::ApnsSandbox => "AWS.SNS.MOBILE.APNS_SANDBOX.TTL",
+    };
+    let silent = sending.options.silent;
+    // Apple refuses priority 10 for a background push.
+    let urgent = sending.options.priority != Priority::Normal && !silent;
+    let (kind, priority) = (
+        if silent { "background" } else { "alert" },
+        if urgent { "10" } else { "5" },
+    );
+    let id = sending.notification.id.to_string();
+    vec![
+        (lives, ttl),
+        ("AWS.SNS.MOBILE.APNS.PUSH_TYPE", kind.to_owned()),
+        ("AWS.SNS.MOBILE.APNS.PRIORITY", priority.to_owned()),
+        ("AWS.SNS.MOBILE.APNS.COLLAPSE_ID", id),
+    ]
 }
 
 /// The payload, shortened to what Apple and Google take: the body at the end of a character as
 /// people see it, then what is beside the text, then the title.
-fn fitted(notification: &Notification, write: impl Fn(&Notification) -> Value) -> String {
+fn fitted(
+    notification: &Notification,
+    limit: usize,
+    write: impl Fn(&Notification) -> Value,
+) -> String {
     let payload = write(notification).to_string();
-    if payload.len() <= MAX_PAYLOAD {
+    if payload.len() <= limit {
         return payload;
     }
     let mut shorter = notification.clone();
@@ -102,7 +129,7 @@ fn fitted(notification: &Notification, write: impl Fn(&Notification) -> Value) -
         // The longest beginning that fits: the payload grows with it.
         let fits = ends.partition_point(|end| {
             *part(&mut shorter.content) = shortened(text, *end);
-            write(&shorter).to_string().len() > MAX_PAYLOAD
+            write(&shorter).to_string().len() > limit
         });
         *part(&mut shorter.content) = ends.get(fits).and_then(|end| shortened(text, *end));
         payload = write(&shorter).to_string();
@@ -156,15 +183,38 @@ fn without_nulls(value: Value) -> Value {
 }
 
 /// Firebase Cloud Messaging, HTTP v1: `data` holds strings only. A message with `id_only` has no
-/// text, so the app fetches it and shows it itself.
-fn fcm(notification: &Notification, options: &Options, ttl: u32, badge: Option<usize>) -> Value {
+/// text, so the app fetches it and shows it itself. The token may be an Android app's or a
+/// browser's, and nothing tells which, so both have their part; each ignores the other's.
+fn fcm(sending: &Sending) -> Value {
+    let Sending {
+        notification,
+        options,
+        ttl,
+        ..
+    } = *sending;
     let content = &notification.content;
+    let id = notification.id.to_string();
     let shown = !options.silent && options.content == Disclosure::Full;
     let urgent = options.priority != Priority::Normal;
+    // Google refuses a link that is not HTTPS, with the whole message.
+    let link = content
+        .link
+        .as_deref()
+        .filter(|link| link.starts_with("https://"));
+    let link = link.filter(|_| shown);
     let mut message = json!({
         "android": {
             "priority": if urgent { "high" } else { "normal" },
             "ttl": format!("{ttl}s"),
+        },
+        "webpush": {
+            // What waits for a browser is replaced by its repeat, as the tag replaces what it shows.
+            "headers": {
+                "TTL": ttl.to_string(),
+                "Urgency": if urgent { "high" } else { "normal" },
+                "Topic": id,
+            },
+            "fcm_options": link.map(|link| json!({"link": link})),
         },
         "data": custom(notification, options),
     });
@@ -175,18 +225,24 @@ fn fcm(notification: &Notification, options: &Options, ttl: u32, badge: Option<u
             "image": content.image,
         });
         message["android"]["notification"] = json!({
-            "tag": notification.id.to_string(),
+            "tag": id,
             "sound": options.sound,
             "channel_id": options.channel,
-            "notification_count": badge,
+            "notification_count": sending.badge,
         });
+        message["webpush"]["notification"] = json!({"tag": id});
     }
     without_nulls(json!({"fcmV1Message": {"message": message}}))
 }
 
 /// Apple. A message with `id_only` shows the app's own text for the key `NEW_NOTIFICATION`, which
 /// its notification service extension replaces with what it fetches.
-fn apns(notification: &Notification, options: &Options, badge: Option<usize>) -> Value {
+fn apns(sending: &Sending) -> Value {
+    let Sending {
+        notification,
+        options,
+        ..
+    } = *sending;
     let content = &notification.content;
     let id_only = options.content == Disclosure::IdOnly;
     let aps = if options.silent {
@@ -199,10 +255,16 @@ fn apns(notification: &Notification, options: &Options, badge: Option<usize>) ->
         };
         let level = options.interruption_level.as_deref();
         let critical = options.priority == Priority::Critical;
+        // Only Apple's own "critical", for which an app needs their leave, sounds through a mute.
+        let sound = if level == Some("critical") {
+            json!({"critical": 1, "name": options.sound, "volume": 1.0})
+        } else {
+            json!(options.sound)
+        };
         json!({
             "alert": alert,
-            "badge": badge,
-            "sound": options.sound,
+            "badge": sending.badge,
+            "sound": sound,
             "thread-id": content.group.as_deref().filter(|_| !id_only),
             "category": options.category,
             "interruption-level": level.or(critical.then_some("time-sensitive")),

@@ -2,6 +2,7 @@
 
 use jiff::Timestamp;
 
+use crate::device::Device;
 use crate::error::{Error, Result};
 use crate::id::{DeviceId, UserId};
 use crate::sns::Sns;
@@ -35,10 +36,8 @@ pub async fn remove_dead(
         return Ok(Removal::Moved);
     }
     if !sns.is_enabled(endpoint).await? {
-        match store
-            .remove_device(user, id, endpoint, owner.as_ref(), now)
-            .await
-        {
+        let removed = store.remove_device(user, id, endpoint, owner.as_ref(), now);
+        match removed.await {
             Ok(()) => {
                 sns.delete_endpoint(endpoint).await?;
                 store.forget_owner(endpoint, owner.as_ref(), now).await?;
@@ -54,5 +53,37 @@ pub async fn remove_dead(
         Ok(Removal::Revived)
     } else {
         Ok(Removal::Moved)
+    }
+}
+
+/// Removes a device that was silent for too long, and its endpoint, though SNS may reach it. The
+/// user is read after the owner: a registration that came before shows in the one, and one that
+/// comes later raises the version of the other, and wins.
+pub async fn remove_silent(
+    store: &Store,
+    sns: &Sns,
+    user: &UserId,
+    id: &DeviceId,
+    device: &Device,
+    now: Timestamp,
+) -> Result<()> {
+    let endpoint = &device.endpoint;
+    let owner = store.owner(endpoint).await?;
+    if !owner.as_ref().is_some_and(|owner| owner.is(user, id)) {
+        return Ok(());
+    }
+    if store.user(user).await?.device(id) != Some(device) {
+        return Ok(());
+    }
+    match store
+        .remove_device(user, id, endpoint, owner.as_ref(), now)
+        .await
+    {
+        Ok(()) => {
+            sns.delete_endpoint(endpoint).await?;
+            store.forget_owner(endpoint, owner.as_ref(), now).await
+        }
+        Err(Error::Conflict(_)) => Ok(()),
+        Err(error) => Err(error),
     }
 }

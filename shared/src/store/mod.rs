@@ -15,7 +15,7 @@ pub use dedupe::Holder;
 pub use guards::{Claim, Guard};
 pub use inbox::{Examined, Mark, Rows};
 pub use marks::About;
-pub use pushes::Undecodable;
+pub use pushes::{Replaced, Undecodable};
 pub use users::{Given, Owner, Registration, User};
 pub use writes::{FRESH, Found, PUTS_IN_FLIGHT, Put, Written};
 

@@ -6,7 +6,9 @@ use std::time::Duration;
 use jiff::Timestamp;
 
 use aws_sdk_dynamodb::operation::update_item::UpdateItemError;
-use aws_sdk_dynamodb::types::{KeysAndAttributes, ReturnValuesOnConditionCheckFailure};
+use aws_sdk_dynamodb::types::{
+    AttributeValue, KeysAndAttributes, ReturnValuesOnConditionCheckFailure,
+};
 
 use super::keys::Key;
 use super::marks::{About, about_in};
@@ -36,6 +38,24 @@ pub struct Undecodable {
     pub sequence_number: Option<String>,
     /// Why it cannot be handled.
     pub reason: String,
+}
+
+/// What became of the replacement of an outcome.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Replaced {
+    /// It stands.
+    Done,
+    /// There is no notification any more.
+    Gone,
+    /// Somebody else has written this meanwhile.
+    Other(Outcome),
+}
+
+fn decode_value(value: AttributeValue) -> Result<Outcome> {
+    serde_dynamo::from_attribute_value(value).map_err(|source| Error::Internal {
+        what: "an outcome could not be read",
+        source: source.into(),
+    })
 }
 
 impl Store {
@@ -131,62 +151,52 @@ impl Store {
             .collect())
     }
 
-    /// Records what became of a push: once ended it stays so, and a row that is gone stays gone.
-    /// Returns whether it was recorded.
-    pub async fn record_outcome(
+    /// Puts an outcome in the place of the one that was read; the default stands for none. A row
+    /// that is gone stays gone.
+    pub async fn replace_outcome(
         &self,
         user: &UserId,
         id: NotificationId,
+        seen: &Outcome,
         outcome: &Outcome,
-    ) -> Result<bool> {
-        let outcome = encode(outcome, "an outcome could not be written")?;
+    ) -> Result<Replaced> {
+        let written = |outcome: &Outcome| {
+            let exists = *outcome != Outcome::default();
+            let value = exists.then(|| encode(outcome, "an outcome could not be written"));
+            value.transpose()
+        };
+        let (before, after) = (written(seen)?, written(outcome)?);
         let update = self.client.update_item().table_name(&self.table);
         let update = update
             .set_key(Some(item_key(&Key::Notification(user.clone(), id))))
-            .update_expression("SET po = :outcome")
-            .condition_expression("attribute_exists(t) AND attribute_not_exists(po.s)")
-            .expression_attribute_values(":outcome", outcome.clone())
             .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld);
+        let update = match before {
+            None => update.condition_expression("attribute_exists(t) AND attribute_not_exists(po)"),
+            Some(before) => update
+                .condition_expression("attribute_exists(t) AND po = :seen")
+                .expression_attribute_values(":seen", before),
+        };
+        let update = match after.clone() {
+            None => update.update_expression("REMOVE po"),
+            Some(after) => update
+                .update_expression("SET po = :outcome")
+                .expression_attribute_values(":outcome", after),
+        };
         let Err(error) = update.send().await else {
-            return Ok(true);
+            return Ok(Replaced::Done);
         };
         let found = match error.as_service_error() {
             Some(UpdateItemError::ConditionalCheckFailedException(failed)) => failed.item.clone(),
             _ => return Err(failure("the outcome", error)),
         };
-        // Our own, whose answer was lost.
-        Ok(found.is_some_and(|found| found.get("po") == Some(&outcome)))
-    }
-
-    /// Replaces the mark that a push may be on its way, which is written before it is sent; `None`
-    /// takes it away.
-    pub async fn settle_outcome(
-        &self,
-        user: &UserId,
-        id: NotificationId,
-        outcome: Option<&Outcome>,
-    ) -> Result<()> {
-        let update = self.client.update_item().table_name(&self.table);
-        let update = update
-            .set_key(Some(item_key(&Key::Notification(user.clone(), id))))
-            .condition_expression("attribute_exists(t) AND po.s = :unknown")
-            .expression_attribute_values(":unknown", s("unknown"));
-        let update = match outcome {
-            None => update.update_expression("REMOVE po"),
-            Some(outcome) => update
-                .update_expression("SET po = :outcome")
-                .expression_attribute_values(
-                    ":outcome",
-                    encode(outcome, "an outcome could not be written")?,
-                ),
+        let Some(mut found) = found.filter(|found| found.contains_key("t")) else {
+            return Ok(Replaced::Gone);
         };
-        match update
-            .send()
-            .await
-            .map_err(|error| failure("the outcome", error))
-        {
-            Ok(_) | Err(Error::Conflict(_)) => Ok(()),
-            Err(other) => Err(other),
+        match found.remove("po") {
+            // Our own, whose answer was lost.
+            other if other == after => Ok(Replaced::Done),
+            None => Ok(Replaced::Other(Outcome::default())),
+            Some(other) => decode_value(other).map(Replaced::Other),
         }
     }
 

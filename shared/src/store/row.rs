@@ -1,7 +1,7 @@
 //! A notification as it is written: short attribute names, so that a typical row stays below
 //! 400 bytes, which makes ten of them one read unit.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 
 use aws_sdk_dynamodb::types::AttributeValue;
 use jiff::Timestamp;
@@ -13,7 +13,7 @@ use crate::error::{Error, Result};
 use crate::id::{DeviceId, UserId};
 use crate::notification::{Actor, Content, Notification};
 use crate::outcome::Outcome;
-use crate::push_options::{Disclosure, Options, Priority, Push};
+use crate::push_options::{Disclosure, Options, Priority, Push, Text};
 
 /// The table's own form of a row.
 pub type Item = HashMap<String, AttributeValue>;
@@ -99,6 +99,10 @@ struct PushRow {
     category: Option<String>,
     #[serde(rename = "il", skip_serializing_if = "Option::is_none", default)]
     interruption_level: Option<String>,
+    #[serde(rename = "lo", skip_serializing_if = "BTreeMap::is_empty", default)]
+    locales: BTreeMap<String, Text>,
+    #[serde(rename = "de", skip_serializing_if = "Option::is_none", default)]
+    delay: Option<u32>,
 }
 
 fn push_row(push: &Push) -> Option<PushRow> {
@@ -126,6 +130,8 @@ fn push_row(push: &Push) -> Option<PushRow> {
         channel: options.channel,
         category: options.category,
         interruption_level: options.interruption_level,
+        locales: options.locales,
+        delay: (options.delay != default.delay).then_some(options.delay),
     })
 }
 
@@ -146,6 +152,8 @@ fn push_of(row: Option<PushRow>) -> Push {
             channel: row.channel,
             category: row.category,
             interruption_level: row.interruption_level,
+            locales: row.locales,
+            delay: row.delay.unwrap_or(default.delay),
         }),
     }
 }
