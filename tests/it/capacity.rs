@@ -56,6 +56,12 @@ const EXPECTED: &[(&str, &str, f64, f64)] = &[
         1.0,
         4.0,
     ),
+    (
+        "the same, of a group",
+        "2 BatchGetItem, 1 Publish, 2 Query, 1 UpdateItem",
+        1.0,
+        4.5,
+    ),
 ];
 
 /// A stored notification of about 200 bytes.
@@ -202,7 +208,12 @@ impl Meter {
         self.creates(&fans).await;
         self.inbox(&ana).await;
         self.settings(&ana).await;
-        self.push(&fans[0]).await;
+        let plain = note(&fans[..1]);
+        let mut of_group = note(&fans[1..2]);
+        of_group["group"] = json!("like:video:42");
+        self.push(&fans[0], &plain, "push to 1 device, with its badge")
+            .await;
+        self.push(&fans[1], &of_group, "the same, of a group").await;
     }
 
     async fn inbox(&mut self, ana: &str) {
@@ -301,16 +312,11 @@ impl Meter {
     }
 
     /// The push of one notification to one device that shows a badge.
-    async fn push(&mut self, user: &str) {
+    async fn push(&mut self, user: &str, note: &Value, operation: &'static str) {
         let device = json!({"platform": "fcm", "token": unique("token")});
         let put = Http::new("PUT /v1/me/devices/{device_id}", user).path("device_id", "phone");
         self.send("manage-devices", &put.json(&device)).await;
-        let reply = self
-            .send(
-                "create-notifications",
-                &create(None, &note(&[user.to_owned()])),
-            )
-            .await;
+        let reply = self.send("create-notifications", &create(None, note)).await;
         let (pk, sk) = stored(&reply).remove(0);
         let record = json!({
             "eventName": "INSERT",
@@ -324,7 +330,7 @@ impl Meter {
             .unwrap();
         assert_eq!(answer, br#"{"batchItemFailures":[]}"#);
         assert_eq!(self.ground.row(&pk, &sk).await.unwrap()["po"]["s"], "sent");
-        self.note("push to 1 device, with its badge");
+        self.note(operation);
     }
 }
 

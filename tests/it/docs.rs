@@ -5,6 +5,7 @@ use std::fs;
 use std::process::Command;
 
 use serde_json::Value;
+use shared::outcome::Reason;
 
 use crate::stack::{Stack, binaries, root};
 
@@ -85,7 +86,12 @@ fn the_readmes_commands_give_the_answers_it_shows() {
 #[test]
 fn every_path_that_a_document_names_exists() {
     let mut count = 0;
-    for document in ["README.md", "docs/ARCHITECTURE.md", "docs/TESTING.md"] {
+    for document in [
+        "README.md",
+        "docs/ARCHITECTURE.md",
+        "docs/OPERATIONS.md",
+        "docs/TESTING.md",
+    ] {
         let text = fs::read_to_string(root().join(document)).unwrap();
         for (index, word) in text.split('`').enumerate() {
             let is_path =
@@ -144,6 +150,18 @@ fn the_readme_states_the_number_of_crates_and_no_path_of_a_machine() {
     let stated = format!("{} crates", crates.len());
     assert!(readme.contains(&stated), "there are {stated}");
     assert!(!readme.contains("/home/") && root().join("LICENSE").exists());
+}
+
+#[test]
+fn every_reason_of_an_outcome_is_explained() {
+    let text = fs::read_to_string(root().join("docs/OPERATIONS.md")).unwrap();
+    let explained = text
+        .lines()
+        .filter(|line| line.starts_with("| `") && !line.contains("`PublishRate`"));
+    let rows = Reason::ALL
+        .iter()
+        .map(|reason| format!("| `{}` | {} |", reason.word(), reason.meaning()));
+    assert_eq!(explained.collect::<Vec<_>>(), rows.collect::<Vec<_>>());
 }
 
 #[test]

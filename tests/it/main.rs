@@ -1,9 +1,11 @@
 //! One integration test binary: everything is tested through the real programs and sockets.
 
+mod answers;
 mod auth;
 mod broadcasts;
 mod caller;
 mod capacity;
+mod caps;
 mod chance;
 mod crashes;
 mod create;
@@ -25,6 +27,9 @@ mod isolation;
 mod machine;
 mod marks;
 mod outages;
+mod overlaps;
+mod patience;
+mod paused;
 mod payloads;
 mod preferences;
 mod proxy;

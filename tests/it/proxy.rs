@@ -34,6 +34,8 @@ pub enum Fault {
     Garbage,
     /// The call is not applied, and answered with this status and error code.
     Status(u16, &'static str),
+    /// The call is not applied, and answered with the bytes of this file of `shared/answers/`.
+    Answer(&'static str),
     /// The call is applied twice; the second reply counts.
     Twice,
     /// The function is killed, and the call not applied.
@@ -207,6 +209,10 @@ async fn relay(mut client: TcpStream, upstream: String, shared: Arc<Shared>) -> 
         if *shared.killed.borrow() {
             return Ok(());
         }
+        if let Some(reply) = fault.and_then(|fault| canned(fault, &body)) {
+            client.write_all(&reply).await?;
+            continue;
+        }
         match fault {
             Some(Fault::Refuse) => {
                 shared.up.send_replace(false);
@@ -217,15 +223,6 @@ async fn relay(mut client: TcpStream, upstream: String, shared: Arc<Shared>) -> 
             Some(Fault::Hang) => {
                 // Until the client gives up.
                 return client.read(&mut [0]).await.map(drop);
-            }
-            Some(Fault::Garbage) => {
-                let garbage = b"HTTP/1.1 200 OK\r\ncontent-length: 8\r\n\r\n\0garbage";
-                client.write_all(garbage).await?;
-                continue;
-            }
-            Some(Fault::Status(status, code)) => {
-                client.write_all(&error(status, code, &body)).await?;
-                continue;
             }
             Some(Fault::Delay(time)) => tokio::time::sleep(time).await,
             Some(Fault::Twice) => drop(forward(&mut server, &head, &body).await?),
@@ -312,6 +309,16 @@ fn operation(head: &str, body: &str) -> String {
         .split('&')
         .find_map(|field| field.strip_prefix("Action="));
     target.or(action).unwrap_or("?").to_owned()
+}
+
+/// The reply that a fault gives instead of the service's.
+fn canned(fault: Fault, request: &[u8]) -> Option<Vec<u8>> {
+    match fault {
+        Fault::Garbage => Some(b"HTTP/1.1 200 OK\r\ncontent-length: 8\r\n\r\n\0garbage".to_vec()),
+        Fault::Status(status, code) => Some(error(status, code, request)),
+        Fault::Answer(name) => Some(crate::answers::bytes(name)),
+        _ => None,
+    }
 }
 
 /// The service's form of an error.

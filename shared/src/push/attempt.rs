@@ -90,12 +90,8 @@ impl Run<'_> {
 
     /// Waits until the pace lets this publish begin; not if that is too late.
     async fn has_its_turn(&self) -> bool {
-        let latest = self.budget.saturating_sub(self.clock.elapsed() + NEEDED);
-        let turn = self.pusher.pace.turn(self.clock.instant(), latest);
-        if let Some(wait) = turn.filter(|wait| !wait.is_zero()) {
-            tokio::time::sleep(wait).await;
-        }
-        turn.is_some()
+        let latest = || self.budget.saturating_sub(self.clock.elapsed() + NEEDED);
+        self.pusher.pace.turn(&self.clock, latest).await
     }
 
     /// Removes a dead device, unless it turns out to be alive and this user's.

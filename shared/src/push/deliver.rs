@@ -14,7 +14,7 @@ use super::attempt::{Ended, NEEDED, RECORDING};
 use super::pace::Pace;
 use super::plan::Groups;
 use crate::broadcast::Broadcasts;
-use crate::clock::{Clock, pause};
+use crate::clock::Clock;
 use crate::device::Device;
 use crate::error::Result;
 use crate::id::{DeviceId, NotificationId, UserId};
@@ -24,9 +24,6 @@ use crate::outcome::{Outcome, Reason, State};
 use crate::push_options::Options;
 use crate::sns::Sns;
 use crate::store::{About, Replaced, Store};
-
-/// How often an outcome that somebody else changed meanwhile is recorded again.
-const ROUNDS: u32 = 5;
 
 /// How much is pushed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -282,54 +279,6 @@ impl Run<'_> {
             })
         });
         count.await.map(|count| Some(*count))
-    }
-
-    /// Ends a push that is not sent, unless somebody else has ended it.
-    async fn end(&self, job: &Job<'_>, state: State, reason: Option<Reason>) -> Result<(), Reason> {
-        self.record(job, |outcome| {
-            if !outcome.is_final() {
-                outcome.end(state, reason);
-            }
-        })
-        .await
-    }
-
-    /// Changes the outcome on the row. If another delivery has changed it meanwhile, the change is
-    /// made to what that has left.
-    async fn record(&self, job: &Job<'_>, change: impl Fn(&mut Outcome)) -> Result<(), Reason> {
-        let mut seen = job.notification.outcome.clone();
-        for round in 0..ROUNDS {
-            if round > 0 {
-                pause(round).await;
-            }
-            let mut outcome = seen.clone();
-            change(&mut outcome);
-            if outcome == seen {
-                return Ok(());
-            }
-            match self.replace(job, &seen, outcome).await? {
-                Replaced::Done | Replaced::Gone => return Ok(()),
-                Replaced::Other(found) => seen = found,
-            }
-        }
-        Err(Reason::Table)
-    }
-
-    async fn replace(
-        &self,
-        job: &Job<'_>,
-        seen: &Outcome,
-        mut outcome: Outcome,
-    ) -> Result<Replaced, Reason> {
-        if outcome != Outcome::default() {
-            outcome.at = self.clock.now().as_millisecond();
-        }
-        let (store, id) = (&self.pusher.store, job.notification.id);
-        let replaced = store.replace_outcome(job.user, id, seen, &outcome).await;
-        replaced.map_err(|error| {
-            tracing::warn!(error = %error.chain(), "an outcome is not recorded");
-            Reason::Table
-        })
     }
 
     /// Rather none than two: the row says that the push is on its way before it is, and from then

@@ -5,6 +5,7 @@ mod deliver;
 mod pace;
 mod payload;
 mod plan;
+mod record;
 mod removal;
 
 pub use deliver::{Limits, Pusher, Target, Undone};

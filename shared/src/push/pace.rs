@@ -12,6 +12,8 @@ use std::time::Duration;
 use tokio::sync::{Semaphore, SemaphorePermit};
 use tokio::time::Instant;
 
+use crate::clock::Clock;
+
 /// Publishes on their way at the same time: at first, and after as many successes twice that,
 /// until [`MAX_IN_FLIGHT`].
 const FIRST_IN_FLIGHT: usize = 4;
@@ -19,14 +21,16 @@ const FIRST_IN_FLIGHT: usize = 4;
 const MAX_IN_FLIGHT: usize = 16;
 /// Throttles within this time are one throttle: they answer publishes of the same moment.
 const CUT_PAUSE: Duration = Duration::from_millis(250);
-/// A speed of nothing grows back to its share in this time.
-const RECOVERY: Duration = Duration::from_mins(1);
+/// What a second makes of a speed that was cut: a tenth of the share grows back in 48 seconds.
+const GROWTH: f64 = 1.05;
 /// What may be published at once after a rest, as the time it would have taken.
 const BURST: Duration = Duration::from_millis(100);
 
 /// The pace of one instance. It outlives its invocations, and so does what it has learnt.
 pub struct Pace {
     slots: Semaphore,
+    /// Whose turn it is to wait for the next turn: nobody reserves one ahead of a throttle.
+    gate: tokio::sync::Mutex<()>,
     state: Mutex<State>,
 }
 
@@ -58,6 +62,7 @@ impl Pace {
         };
         Pace {
             slots: Semaphore::new(FIRST_IN_FLIGHT),
+            gate: tokio::sync::Mutex::default(),
             state: Mutex::new(state),
         }
     }
@@ -71,14 +76,24 @@ impl Pace {
         self.slots.acquire().await.ok()
     }
 
-    /// Takes the next turn to publish, and says how long it is until then; nothing is taken if the
-    /// turn comes later than `latest`.
-    pub fn turn(&self, now: Instant, latest: Duration) -> Option<Duration> {
+    /// Waits for the next turn to publish; not if it comes after `latest`, as the clock shows then.
+    pub async fn turn(&self, clock: &Clock, latest: impl Fn() -> Duration) -> bool {
+        let _gate = self.gate.lock().await;
+        let wait = self.reserve(clock.instant(), latest());
+        if let Some(wait) = wait.filter(|wait| !wait.is_zero()) {
+            tokio::time::sleep(wait).await;
+        }
+        wait.is_some()
+    }
+
+    /// Takes the next turn, and says how long it is until then; nothing is taken if it comes after
+    /// `latest`.
+    fn reserve(&self, now: Instant, latest: Duration) -> Option<Duration> {
         let mut state = self.state();
         let rested = state.grown_at.map_or(Duration::ZERO, |at| now - at);
         state.grown_at = Some(now);
-        let grown = state.share * rested.as_secs_f64() / RECOVERY.as_secs_f64();
-        state.speed = (state.speed + grown).min(state.share);
+        let grown = state.speed * GROWTH.powf(rested.as_secs_f64());
+        state.speed = grown.min(state.share);
         let earliest = now.checked_sub(BURST).unwrap_or(now);
         let turn = state.next.map_or(earliest, |next| next.max(earliest));
         let wait = turn.saturating_duration_since(now);
@@ -109,7 +124,9 @@ impl Pace {
         state.cut_at = Some(now);
         // Never so slow that it takes minutes to learn that the trouble is over.
         state.speed = (state.speed / 2.0).max(state.share.min(1.0));
-        state.next = Some(now + Duration::from_secs_f64(1.0 / state.speed));
+        // The turns that are taken stay taken.
+        let earliest = now + Duration::from_secs_f64(1.0 / state.speed);
+        state.next = Some(state.next.map_or(earliest, |next| next.max(earliest)));
     }
 }
 
@@ -126,19 +143,19 @@ mod tests {
         let mut begun = 0;
         for ms in 0..10_000 {
             while pace
-                .turn(start + Duration::from_millis(ms), Duration::ZERO)
+                .reserve(start + Duration::from_millis(ms), Duration::ZERO)
                 .is_some()
             {
                 begun += 1;
             }
         }
         assert!((750..=760).contains(&begun), "{begun}");
-        let waits = || pace.turn(start + Duration::from_secs(10), DAY).unwrap();
+        let waits = || pace.reserve(start + Duration::from_secs(10), DAY).unwrap();
         let waits: Vec<Duration> = (0..75).map(|_| waits()).collect();
         let last = waits[74];
         assert!(last > Duration::from_millis(950) && last < Duration::from_millis(1_050));
         // Not taken, and so the next one waits no longer.
-        let late = pace.turn(start + Duration::from_secs(10), Duration::from_millis(900));
+        let late = pace.reserve(start + Duration::from_secs(10), Duration::from_millis(900));
         assert_eq!(late, None);
     }
 
@@ -146,7 +163,7 @@ mod tests {
     fn a_throttle_halves_the_speed_once_and_it_grows_back() {
         let pace = Pace::new(400, 4);
         let start = Instant::now();
-        assert!(pace.turn(start, DAY).is_some());
+        assert!(pace.reserve(start, DAY).is_some());
         for _ in 0..16 {
             pace.throttled(start);
         }
@@ -155,7 +172,7 @@ mod tests {
             pace.throttled(start + CUT_PAUSE * round);
         }
         assert!((pace.state().speed - 1.0).abs() < 0.001);
-        pace.turn(start + RECOVERY + RECOVERY, DAY).unwrap();
+        pace.reserve(start + Duration::from_mins(2), DAY).unwrap();
         assert!((pace.state().speed - 100.0).abs() < 0.001);
     }
 

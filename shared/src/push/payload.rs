@@ -276,3 +276,6 @@ fn apns(sending: &Sending) -> Value {
     payload.insert("aps".to_owned(), aps);
     without_nulls(Value::Object(payload))
 }
+
+#[cfg(test)]
+mod tests;
