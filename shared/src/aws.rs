@@ -16,7 +16,7 @@ use jiff::SignedDuration;
 
 use crate::device::Platform;
 use crate::error::{Error, Result};
-use crate::push::Limits;
+use crate::push::{Limits, Summary};
 use crate::sns::Sns;
 use crate::store::Store;
 
@@ -70,6 +70,31 @@ fn number(name: &'static str) -> Result<u32> {
         what: name,
         source: Box::new(error),
     })
+}
+
+/// The titles of the push that ends quiet hours.
+pub fn summary() -> Result<Summary> {
+    Summary::parse(&variable("QUIET_SUMMARY")?)
+}
+
+/// The function's own name.
+pub fn function_name() -> String {
+    env::var("AWS_LAMBDA_FUNCTION_NAME").unwrap_or_default()
+}
+
+/// How far the wall clock is ahead, for tests and the local stack; unset on AWS. Milliseconds, which may be negative; what
+/// is no number is nothing.
+pub fn clock_ahead() -> SignedDuration {
+    let Ok(ahead) = env::var("CLOCK_AHEAD_MS") else {
+        return SignedDuration::ZERO;
+    };
+    ahead.parse().map_or_else(
+        |_| {
+            tracing::warn!(ahead, "CLOCK_AHEAD_MS is not a number");
+            SignedDuration::ZERO
+        },
+        SignedDuration::from_millis,
+    )
 }
 
 /// How long notifications are kept unless their request says otherwise, in seconds.

@@ -72,8 +72,23 @@ impl DeviceId {
 
 /// A notification's id, a ULID: 48 bits of milliseconds of the moment Tidings accepted it, then
 /// 80 bits that are random or derived from the request. Its order is the order of arrival.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
 pub struct NotificationId(Ulid);
+
+impl TryFrom<String> for NotificationId {
+    type Error = &'static str;
+
+    fn try_from(text: String) -> Result<NotificationId, &'static str> {
+        NotificationId::parse(&text).ok_or("it is no notification id")
+    }
+}
+
+impl From<NotificationId> for String {
+    fn from(id: NotificationId) -> String {
+        id.to_string()
+    }
+}
 
 impl NotificationId {
     /// The id of something accepted `at`, told apart by `tail`.

@@ -3,7 +3,8 @@
 //! The modules stand in one line; each may use what stands before it, never what stands after:
 //!
 //! `error` ← `id`, `clock`, `json` ← `contract` ← `push_options`, `outcome`, `device`, `mutes`,
-//! `quiet_hours` ← `preferences`, `notification`, `page` ← `marks`, `filter`, `fold` ← `store` ←
+//! `quiet_hours` ← `preferences`, `notification`, `page` ← `marks`, `filter`, `fold`,
+//! `task` ← `store` ←
 //! `broadcast`, `create`, `inbox`, `sns` ← `push`, `stream` ← `http`, `aws`, `telemetry`
 //!
 //! `clock` and `telemetry` read their variable in `aws`, where the environment is read.
@@ -33,4 +34,5 @@ pub mod quiet_hours;
 pub mod sns;
 pub mod store;
 pub mod stream;
+pub mod task;
 pub mod telemetry;

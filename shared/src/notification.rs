@@ -23,6 +23,9 @@ pub const MAX_DATA_DEPTH: usize = 16;
 /// The longest life of a notification, in seconds: two years.
 pub const MAX_EXPIRES_IN: u32 = 2 * 365 * 86_400;
 
+/// How far ahead a notification may be scheduled, in seconds: a year.
+pub const MAX_AHEAD: i64 = 366 * 86_400;
+
 /// Who did it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Actor {
@@ -81,6 +84,8 @@ pub struct Draft {
     pub expires_in: Option<u32>,
     /// A natural key, of which each recipient has one live notification at most.
     pub dedupe_key: Option<String>,
+    /// When it is to be stored, if not now.
+    pub send_at: Option<Timestamp>,
 }
 
 /// One event for one recipient: one row.
@@ -104,6 +109,8 @@ pub struct Notification {
     pub archived_at: Option<Timestamp>,
     /// The producer's natural key for it.
     pub dedupe_key: Option<String>,
+    /// The schedule it was stored by.
+    pub schedule_id: Option<NotificationId>,
     /// What became of its push.
     pub outcome: Outcome,
 }
@@ -160,7 +167,12 @@ impl Notification {
 
 /// Reads one notification of a request, which stands at `pointer`. Every broken rule is noted in
 /// `violations`; the result counts only if there is none.
-pub fn parse(value: Value, pointer: &str, violations: &mut Vec<Violation>) -> Option<Draft> {
+pub fn parse(
+    value: Value,
+    pointer: &str,
+    now: Timestamp,
+    violations: &mut Vec<Violation>,
+) -> Option<Draft> {
     let mut fields = Fields::of(value, pointer, violations)?;
     let recipients = parse_audience(&mut fields);
     let kind = parse_kind(&mut fields);
@@ -186,6 +198,10 @@ pub fn parse(value: Value, pointer: &str, violations: &mut Vec<Violation>) -> Op
     };
     let expires_in = fields.whole("expires_in", 60, MAX_EXPIRES_IN);
     let dedupe_key = fields.text("dedupe_key", 128);
+    let send_at = fields.moment("send_at");
+    if send_at.is_some_and(|at| at.as_second() - now.as_second() > MAX_AHEAD) {
+        fields.refuse("send_at", "value", "must be within a year");
+    }
     if recipients == [Recipient::Everyone] {
         if dedupe_key.is_some() {
             fields.refuse(
@@ -205,6 +221,7 @@ pub fn parse(value: Value, pointer: &str, violations: &mut Vec<Violation>) -> Op
         recipients,
         expires_in,
         dedupe_key,
+        send_at,
     })
 }
 

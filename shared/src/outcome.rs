@@ -18,6 +18,8 @@ pub enum State {
     NoDevice,
     /// It was not wanted: the reason says by what.
     Skipped,
+    /// It waits for a task: the reason says for what. Not an end.
+    Deferred,
     /// Its time was over before it could be sent.
     Expired,
     /// SNS will never take it.
@@ -65,6 +67,11 @@ reasons! {
     OriginDevice "origin_device" "the only device is the one that the action came from"
     Capped "capped" "the group had its pushes of this hour"
     Silent "silent" "no device has registered for 60 days"
+    QuietHours "quiet_hours" "it waits for the end of the user's quiet hours"
+    Delayed "delayed" "it waits for the delay that the request asked for"
+    Combined "combined" "it was told of with others, at the end of the user's quiet hours"
+    GaveUp "gave_up" "it was tried for 14 hours or more, and SNS never took it"
+    SnsDown "sns_down" "SNS failed again and again, so it was not tried: it is parked"
     Expired "expired" "its time to live ended before SNS took it"
     EndpointDisabled "endpoint_disabled" "Apple or Google refused the device's token; the device was removed"
     EndpointNotFound "endpoint_not_found" "the device's SNS endpoint was gone; the device was removed"
@@ -140,7 +147,31 @@ impl Outcome {
 
     /// Whether the push is over.
     pub fn is_final(&self) -> bool {
-        self.state.is_some()
+        self.state.is_some_and(|state| state != State::Deferred)
+    }
+
+    /// Whether it waits for a task.
+    pub fn is_deferred(&self) -> bool {
+        self.state == Some(State::Deferred)
+    }
+
+    /// What was waited for has come.
+    pub fn resume(&mut self) {
+        if self.is_deferred() {
+            (self.state, self.reason) = (None, None);
+        }
+    }
+
+    /// How many screens show the push.
+    pub fn screens(&self) -> usize {
+        let shown = |device: &&DeviceOutcome| device.state == State::Sent;
+        self.devices.values().filter(shown).count()
+    }
+
+    /// Whether some screen may show the push.
+    pub fn may_show(&self) -> bool {
+        let has = |device: &DeviceOutcome| device.state != State::Dead;
+        self.ambiguous > 0 || self.devices.values().any(has)
     }
 
     /// Adds what another delivery did. A device that both may have reached counts as ambiguous: it

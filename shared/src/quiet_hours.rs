@@ -1,5 +1,7 @@
 //! Quiet hours: when a user's devices are to stay silent, by the clock on the user's wall.
 
+use jiff::Timestamp;
+use jiff::civil::Date;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
@@ -43,6 +45,40 @@ impl QuietHours {
             "time_zone": self.time_zone,
             "days": days,
         })
+    }
+}
+
+impl QuietHours {
+    /// When the quiet hours end that hold now; `None` outside of them. A wall clock that is moved skips or
+    /// repeats times of day: a time that does not exist is the next that does, of one that comes twice the
+    /// first counts.
+    pub fn end(&self, now: Timestamp) -> Option<Timestamp> {
+        let zone = jiff::tz::db().get(&self.time_zone).ok()?;
+        let today = now.to_zoned(zone.clone()).date();
+        let moment = |date: Date, minutes: u16| {
+            let (hour, minute) = (
+                i8::try_from(minutes / 60).ok()?,
+                i8::try_from(minutes % 60).ok()?,
+            );
+            let zoned = date.at(hour, minute, 0, 0).to_zoned(zone.clone()).ok()?;
+            Some(zoned.timestamp())
+        };
+        // Those that began yesterday may go on until today; the later end counts.
+        let ends = [today.yesterday().ok(), Some(today)].into_iter().flatten();
+        let ends = ends.filter_map(|begun| {
+            let day = begun.weekday().to_monday_zero_offset();
+            if self.days & (1 << day) == 0 {
+                return None;
+            }
+            let last = if self.to > self.from {
+                begun
+            } else {
+                begun.tomorrow().ok()?
+            };
+            let (from, to) = (moment(begun, self.from)?, moment(last, self.to)?);
+            (from <= now && now < to).then_some(to)
+        });
+        ends.max()
     }
 }
 
@@ -155,6 +191,52 @@ mod tests {
         ] {
             assert_eq!(minutes(bad), None, "{bad}");
         }
+    }
+
+    #[test]
+    fn quiet_hours_end_by_the_clock_on_the_wall() {
+        let hours = |from, to, days| QuietHours {
+            from,
+            to,
+            time_zone: "Europe/Madrid".to_owned(),
+            days,
+        };
+        let check = |hours: &QuietHours, now: &str, end: Option<&str>| {
+            let end = end.map(|end| end.parse().unwrap());
+            assert_eq!(hours.end(now.parse().unwrap()), end, "{now}");
+        };
+        let night = hours(22 * 60, 7 * 60 + 30, EVERY_DAY);
+        // Winter: an hour ahead of UTC.
+        check(&night, "2026-01-10T20:59:59Z", None);
+        check(&night, "2026-01-10T21:00:00Z", Some("2026-01-11T06:30:00Z"));
+        check(&night, "2026-01-11T06:29:59Z", Some("2026-01-11T06:30:00Z"));
+        check(&night, "2026-01-11T06:30:00Z", None);
+        // The nights of the change: one of 8 h 30, one of 10 h 30.
+        check(&night, "2026-03-28T21:00:00Z", Some("2026-03-29T05:30:00Z"));
+        check(&night, "2026-10-24T20:00:00Z", Some("2026-10-25T06:30:00Z"));
+        // 02:30 does not exist on the first of them; on the second it comes twice.
+        let late = hours(2 * 60 + 30, 5 * 60, EVERY_DAY);
+        check(&late, "2026-03-29T01:29:00Z", None);
+        check(&late, "2026-03-29T01:30:00Z", Some("2026-03-29T03:00:00Z"));
+        let early = hours(60, 2 * 60 + 30, EVERY_DAY);
+        check(&early, "2026-10-25T00:29:59Z", Some("2026-10-25T00:30:00Z"));
+        check(&early, "2026-10-25T00:30:00Z", None);
+        // Saturday's night only, until Sunday morning.
+        let saturday = hours(22 * 60, 7 * 60 + 30, 1 << 5);
+        check(
+            &saturday,
+            "2026-01-10T22:00:00Z",
+            Some("2026-01-11T06:30:00Z"),
+        );
+        check(
+            &saturday,
+            "2026-01-11T05:00:00Z",
+            Some("2026-01-11T06:30:00Z"),
+        );
+        check(&saturday, "2026-01-11T22:00:00Z", None);
+        let noon = hours(12 * 60, 14 * 60, EVERY_DAY);
+        check(&noon, "2026-01-10T12:00:00Z", Some("2026-01-10T13:00:00Z"));
+        check(&noon, "2026-01-10T13:00:00Z", None);
     }
 
     #[test]

@@ -8,7 +8,8 @@ use serde_json::Value;
 use serde_json::value::RawValue;
 
 use crate::id::{NotificationId, UserId};
-use crate::store::keys::{Key, NOTIFICATION_PREFIX};
+use crate::store::StepKey;
+use crate::store::keys::{self, Key, NOTIFICATION_PREFIX, STEP_PREFIX};
 
 pub use crate::store::Undecodable;
 
@@ -35,6 +36,13 @@ pub enum Record {
         /// Its place in the stream: never empty.
         sequence_number: String,
     },
+    /// A task for now was put.
+    Step {
+        /// Which one.
+        key: StepKey,
+        /// Its place in the stream: never empty.
+        sequence_number: String,
+    },
     /// Nothing that anybody waits for: an update, a removal, another row.
     Ignored,
     /// Not a record as we know them.
@@ -54,7 +62,22 @@ impl Record {
         let sequence_number = text("/dynamodb/SequenceNumber");
         let reason = match (text("/eventName").as_deref(), &pk, &sk, &sequence_number) {
             (Some("MODIFY" | "REMOVE"), ..) => return Record::Ignored,
-            (Some("INSERT"), Some(_), Some(sk), _) if !sk.starts_with(NOTIFICATION_PREFIX) => {
+            (Some("INSERT"), Some(pk), Some(sk), Some(number)) if sk.starts_with(STEP_PREFIX) => {
+                if let Some((job, chain, step)) = keys::step(pk, sk) {
+                    let key = StepKey { job, chain, step };
+                    let sequence_number = number.clone();
+                    return Record::Step {
+                        key,
+                        sequence_number,
+                    };
+                }
+                "its key is not a task's"
+            }
+            (Some("INSERT"), Some(_), Some(sk), _)
+                if ![NOTIFICATION_PREFIX, STEP_PREFIX]
+                    .iter()
+                    .any(|p| sk.starts_with(p)) =>
+            {
                 return Record::Ignored;
             }
             (Some("INSERT"), Some(pk), Some(sk), Some(number)) => {

@@ -61,6 +61,11 @@ impl Ground {
 
     /// A function that calls through `proxy`, or directly.
     pub fn function(&self, binary: &str, proxy: Option<&Proxy>) -> Function {
+        self.function_ahead(binary, proxy, 0)
+    }
+
+    /// The same, with a clock that is this many seconds ahead.
+    pub fn function_ahead(&self, binary: &str, proxy: Option<&Proxy>, ahead: i64) -> Function {
         let (dynamodb, sns) = match proxy {
             Some(proxy) => (proxy.dynamodb.clone(), proxy.sns.clone()),
             None => (self.url(), shared().sns().to_owned()),
@@ -68,6 +73,7 @@ impl Ground {
         let endpoints = BTreeMap::from([
             ("AWS_ENDPOINT_URL_DYNAMODB".to_owned(), dynamodb),
             ("AWS_ENDPOINT_URL_SNS".to_owned(), sns),
+            ("CLOCK_AHEAD_MS".to_owned(), (ahead * 1_000).to_string()),
         ]);
         let mut functions = self.template.functions.iter();
         let spec = functions.find(|spec| spec.binary == binary).unwrap();

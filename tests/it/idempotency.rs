@@ -158,7 +158,7 @@ async fn a_repeat_that_comes_late_takes_a_new_moment_so_no_row_is_born_behind_a_
     let ago = now - jiff::SignedDuration::from_secs(10);
     drop(store.claim(&guard, ago, "h", "first").await.unwrap());
     let mut violations = Vec::new();
-    let draft = parse(note(&user), "", &mut violations).unwrap();
+    let draft = parse(note(&user), "", jiff::Timestamp::now(), &mut violations).unwrap();
     let accepted = create_keyed(
         &store,
         Clock::starting(now),
@@ -206,7 +206,7 @@ async fn a_dedupe_key_that_was_taken_over_holds_as_long_as_its_new_row() {
     let user = shared::id::UserId::parse(&unique("heir")).unwrap();
     let mut body = note(user.as_str());
     body["dedupe_key"] = json!("like:42");
-    let draft = parse(body, "", &mut Vec::new()).unwrap();
+    let draft = parse(body, "", jiff::Timestamp::now(), &mut Vec::new()).unwrap();
     let now = jiff::Timestamp::now();
     let after = |seconds| Clock::starting(now + jiff::SignedDuration::from_secs(seconds));
     // A request that ended between guard and row; its notification would have lived for a minute.

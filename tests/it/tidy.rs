@@ -27,7 +27,7 @@ const LAYERS: &[&[&str]] = &[
     &["contract"],
     &["push_options", "outcome", "device", "mutes", "quiet_hours"],
     &["preferences", "notification", "page"],
-    &["marks", "filter", "fold"],
+    &["marks", "filter", "fold", "task"],
     &["store"],
     &["broadcast", "create", "inbox", "sns"],
     &["push", "stream"],

@@ -229,7 +229,7 @@ async fn f10_clocks_that_disagree_lose_nothing_and_ids_do_not_collide() {
     let store = Store::new(client.clone(), client, stack.table().to_owned());
     let user = unique("ana");
     let mut broken = Vec::new();
-    let draft = notification::parse(note(&user), "", &mut broken).unwrap();
+    let draft = notification::parse(note(&user), "", Timestamp::now(), &mut broken).unwrap();
     let mut stored = Vec::new();
     for turn in 0..12 {
         let skew = SignedDuration::from_secs([-5, 0, 5][turn % 3]);

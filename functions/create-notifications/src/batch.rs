@@ -1,5 +1,6 @@
 //! 1 to 100 notifications in one call, each with a result of its own.
 
+use jiff::Timestamp;
 use serde_json::{Value, json};
 use shared::clock::Clock;
 use shared::contract::Fields;
@@ -17,7 +18,11 @@ const MAX_BODY: usize = 1_048_576;
 pub async fn create(handler: &Handler, request: &Request, clock: Clock) -> Result<Reply> {
     let body = http::body(request, MAX_BODY)?;
     let items = items(body.clone())?;
-    let parsed: Vec<Result<Draft>> = items.into_iter().enumerate().map(parse).collect();
+    let parsed: Vec<Result<Draft>> = items
+        .into_iter()
+        .enumerate()
+        .map(|(index, item)| parse(index, item, clock.now()))
+        .collect();
     let drafts: Vec<Draft> = parsed.iter().flatten().cloned().collect();
     let recipients: usize = drafts.iter().map(|draft| draft.recipients.len()).sum();
     if recipients > MAX_RECIPIENTS {
@@ -69,9 +74,14 @@ fn items(body: Value) -> Result<Vec<Value>> {
     Err(Error::Invalid(violations))
 }
 
-fn parse((index, item): (usize, Value)) -> Result<Draft> {
+fn parse(index: usize, item: Value, now: Timestamp) -> Result<Draft> {
     let mut violations = Vec::new();
-    match notification::parse(item, &format!("/notifications/{index}"), &mut violations) {
+    match notification::parse(
+        item,
+        &format!("/notifications/{index}"),
+        now,
+        &mut violations,
+    ) {
         Some(draft) if violations.is_empty() => Ok(draft),
         _ => Err(Error::Invalid(violations)),
     }

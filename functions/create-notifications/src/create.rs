@@ -16,7 +16,7 @@ const MAX_BODY: usize = 65_536;
 pub async fn create(handler: &Handler, request: &Request, clock: Clock) -> Result<Reply> {
     let body = http::body(request, MAX_BODY)?;
     let mut violations = Vec::new();
-    let draft = match notification::parse(body.clone(), "", &mut violations) {
+    let draft = match notification::parse(body.clone(), "", clock.now(), &mut violations) {
         Some(draft) if violations.is_empty() => draft,
         _ => return Err(Error::Invalid(violations)),
     };
@@ -53,6 +53,7 @@ pub fn results(draft: &Draft, receipts: &[Receipt]) -> Vec<Value> {
             let id = receipt.id.to_string();
             let status = match receipt.status {
                 Status::Created => "created",
+                Status::Scheduled => "scheduled",
                 Status::Duplicate => "duplicate",
                 Status::Retracted => "retracted",
             };

@@ -5,6 +5,7 @@ use shared::error::{Error, Result, Violation};
 use shared::http::{self, Reply, Request};
 use shared::id::{ID_RULE, UserId};
 use shared::notification::Recipient;
+use shared::store::Cancelled;
 
 use crate::handler::Handler;
 
@@ -24,8 +25,16 @@ pub async fn by_id(handler: &Handler, request: &Request, now: Timestamp) -> Resu
         }
     };
     let id = http::notification_id(request)?;
-    handler.store.retract(&recipient, id, now).await?;
-    Ok(Reply::no_content())
+    match handler.store.retract(&recipient, id, now).await {
+        Err(Error::NotFound) => {}
+        retracted => return retracted.map(|()| Reply::no_content()),
+    }
+    // It may be the id of a schedule.
+    match handler.store.cancel(&recipient, id, now).await? {
+        Cancelled::Yes => Ok(Reply::no_content()),
+        Cancelled::Taken => Err(Error::Conflict("the notification is being stored")),
+        Cancelled::Unknown => Err(Error::NotFound),
+    }
 }
 
 /// `DELETE /v1/notifications?dedupe_key=&recipient=`: whatever holds the key now. If nothing does,

@@ -5,10 +5,13 @@ use std::time::{Duration, SystemTime};
 
 use shared::clock::{self, Clock};
 use shared::error::Result;
+use shared::id::{NotificationId, UserId};
+use shared::outcome::Reason;
 use shared::push::{Pusher, Target, Undone};
 use shared::store::Store;
 use shared::store::keys::Key;
 use shared::stream::{Batch, Record, Response, Undecodable, response};
+use shared::task::parked;
 
 /// Handles a batch before `deadline`.
 pub async fn handle(pusher: &Pusher, batch: &Batch, deadline: SystemTime) -> Result<Response> {
@@ -20,7 +23,7 @@ pub async fn handle(pusher: &Pusher, batch: &Batch, deadline: SystemTime) -> Res
     let mut failed = Vec::new();
     for raw in &batch.records {
         match Record::decode(raw) {
-            Record::Ignored => {}
+            Record::Ignored | Record::Step { .. } => {}
             Record::Created {
                 user,
                 id,
@@ -60,13 +63,12 @@ async fn push(
     for (((user, id), number), done) in targets.iter().zip(numbers).zip(done) {
         match done {
             Ok(()) => {}
+            // The next invocation begins where this one had to stop.
+            Err(Undone::Later(Reason::TimeShort)) => open.push(number),
             Err(Undone::Later(reason)) => {
-                tracing::warn!(
-                    sequence_number = number,
-                    reason = reason.word(),
-                    "a push must be tried again"
-                );
-                open.push(number);
+                if !park(pusher.store(), (user, *id), reason, clock).await {
+                    open.push(number);
+                }
             }
             Err(Undone::Unreadable(reason)) => {
                 let key = Key::Notification(user.clone(), *id);
@@ -81,6 +83,27 @@ async fn push(
         }
     }
     Ok(open)
+}
+
+/// Leaves a push to a task, so that the stream goes on. Returns whether that was possible: if even the
+/// table refuses, the record must come again.
+async fn park(
+    store: &Store,
+    (user, id): (&UserId, NotificationId),
+    reason: Reason,
+    clock: Clock,
+) -> bool {
+    let later = parked(user.clone(), id, clock.now());
+    match store.put_later(&later).await {
+        Ok(()) => {
+            tracing::warn!(reason = reason.word(), "a push is parked");
+            true
+        }
+        Err(error) => {
+            tracing::warn!(reason = reason.word(), error = %error.chain(), "a push is not parked");
+            false
+        }
+    }
 }
 
 /// Keeps what is known of a record that cannot be handled, so that its neighbours go on. If even

@@ -1,5 +1,6 @@
 //! Accepting notifications: from checked drafts to durable rows.
 
+mod schedule;
 mod work;
 
 use crate::clock::Clock;
@@ -10,6 +11,8 @@ use crate::outcome::Outcome;
 use crate::store::keys::Key;
 use crate::store::{Claim, Store};
 use work::{Moments, Slot, Work};
+
+pub use schedule::send_scheduled;
 
 /// The key of a request that may be repeated.
 pub struct RequestKey {
@@ -28,6 +31,8 @@ pub struct RequestKey {
 pub enum Status {
     /// Its row was stored, by this request or by the one it repeats.
     Created,
+    /// It is stored later.
+    Scheduled,
     /// The recipient has a live one with the same dedupe key.
     Duplicate,
     /// It was stored by the request that this one repeats, and taken back since.
@@ -68,6 +73,7 @@ pub async fn create_drawn(
         slots,
         moments: Moments::Drawn(vec![at]),
     };
+    work.schedule(false).await?;
     work.complete(true).await?;
     Ok(work.accepted(drafts, false))
 }
@@ -102,6 +108,7 @@ pub async fn create_keyed(
         slots,
         moments: Moments::Guarded(&key.guard, guard),
     };
+    work.schedule(replayed).await?;
     if replayed {
         work.join().await?;
     }
@@ -116,6 +123,7 @@ fn slots(drafts: &[Draft], tail: impl Fn(usize, &Recipient) -> [u8; 10]) -> Vec<
             draft,
             recipient,
             tail: tail(position, recipient),
+            schedule_id: None,
             tried: false,
             receipt: None,
         }));
@@ -134,6 +142,7 @@ fn row(slot: &Slot, id: NotificationId, retention: u32) -> Notification {
         seen_at: None,
         archived_at: None,
         dedupe_key: slot.draft.dedupe_key.clone(),
+        schedule_id: slot.schedule_id,
         outcome: Outcome::default(),
     }
 }

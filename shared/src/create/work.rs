@@ -31,12 +31,14 @@ pub enum Moments<'w> {
     Drawn(Vec<Timestamp>),
     /// Kept in a guard, for repeats.
     Guarded(&'w Key, Guard),
+    /// Kept with the task that carries out a schedule.
+    Recorded(Vec<Timestamp>),
 }
 
 impl Moments<'_> {
-    fn all(&self) -> Vec<Timestamp> {
+    pub fn all(&self) -> Vec<Timestamp> {
         match self {
-            Moments::Drawn(moments) => moments.clone(),
+            Moments::Drawn(moments) | Moments::Recorded(moments) => moments.clone(),
             Moments::Guarded(_, guard) => guard.accepted(),
         }
     }
@@ -44,8 +46,8 @@ impl Moments<'_> {
     fn push(&mut self, now: Timestamp) -> Result<()> {
         match self {
             Moments::Drawn(moments) => moments.push(now),
-            // A guard is extended in the table.
-            Moments::Guarded(..) => return Err(late()),
+            // A guard is extended in the table, a task when it is begun again.
+            Moments::Guarded(..) | Moments::Recorded(_) => return Err(late()),
         }
         Ok(())
     }
@@ -55,6 +57,8 @@ pub struct Slot<'d> {
     pub draft: &'d Draft,
     pub recipient: &'d Recipient,
     pub tail: [u8; 10],
+    /// The schedule that is carried out.
+    pub schedule_id: Option<NotificationId>,
     /// Whether a batch with it was sent whose answer was lost.
     pub tried: bool,
     pub receipt: Option<Receipt>,
@@ -69,7 +73,7 @@ impl Slot<'_> {
         }
     }
 
-    fn end(&mut self, id: NotificationId, status: Status) {
+    pub fn end(&mut self, id: NotificationId, status: Status) {
         self.receipt = Some(Receipt { id, status });
     }
 }
@@ -125,6 +129,9 @@ impl Work<'_> {
         };
         let age = self.clock.since(at);
         let drawn = matches!(self.moments, Moments::Drawn(_));
+        if age > FRESH && matches!(self.moments, Moments::Recorded(_)) {
+            return Err(late());
+        }
         if age <= FRESH {
             if drawn {
                 self.put_batches(at).await?;
@@ -201,7 +208,7 @@ impl Work<'_> {
 
     /// Finds the rows that earlier requests with this key stored, and the live rows that hold a
     /// dedupe key. What has expired since is not stored again.
-    async fn look_up(&mut self) -> Result<()> {
+    pub async fn look_up(&mut self) -> Result<()> {
         let moments = self.moments.all();
         let (now, retention) = (self.clock.now(), self.retention);
         let open: Vec<&mut Slot> = self
@@ -335,7 +342,7 @@ fn partial(error: Error, rows: usize) -> Error {
     }
 }
 
-fn late() -> Error {
+pub fn late() -> Error {
     Error::Unavailable {
         what: "the table",
         source: "it did not take every row in time".into(),

@@ -13,6 +13,7 @@ use tokio::sync::OnceCell;
 use super::attempt::{Ended, NEEDED, RECORDING};
 use super::pace::Pace;
 use super::plan::Groups;
+use super::quiet::Summary;
 use crate::broadcast::Broadcasts;
 use crate::clock::Clock;
 use crate::device::Device;
@@ -23,7 +24,7 @@ use crate::notification::Notification;
 use crate::outcome::{Outcome, Reason, State};
 use crate::push_options::Options;
 use crate::sns::Sns;
-use crate::store::{About, Replaced, Store};
+use crate::store::{About, Store};
 
 /// How much is pushed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -42,7 +43,8 @@ pub struct Pusher {
     pub(super) sns: Sns,
     pub(super) limits: Limits,
     pub(super) pace: Pace,
-    broadcasts: Broadcasts,
+    pub(super) broadcasts: Broadcasts,
+    pub(super) summary: Summary,
 }
 
 /// Why a target is not done.
@@ -62,6 +64,8 @@ pub(super) struct Run<'r> {
     pub pusher: &'r Pusher,
     pub clock: Clock,
     pub budget: Duration,
+    /// Whether it pushes what waited for a task.
+    resumes: bool,
     groups: Mutex<Groups>,
     broadcasts: Arc<[Notification]>,
     badges: HashMap<&'r UserId, OnceCell<usize>>,
@@ -83,7 +87,14 @@ impl Pusher {
             pace: Pace::new(limits.rate, limits.instances),
             limits,
             broadcasts,
+            summary: Summary::default(),
         }
+    }
+
+    /// With these texts for the end of quiet hours.
+    #[must_use]
+    pub fn with_summary(self, summary: Summary) -> Pusher {
+        Pusher { summary, ..self }
     }
 
     /// The table it reads.
@@ -92,9 +103,30 @@ impl Pusher {
     }
 
     /// Pushes what these rows ask for, no two of them the same, within `budget` of the invocation's
-    /// time. Returns, for each target in order, whether it is done.
+    /// time. Returns, for each target in order, whether it is done: pushed, ended without a push, or
+    /// left to a task.
     pub async fn deliver(
         &self,
+        targets: &[Target],
+        clock: Clock,
+        budget: Duration,
+    ) -> Result<Vec<Result<(), Undone>>> {
+        self.deliver_as(false, targets, clock, budget).await
+    }
+
+    /// The same for a task: what waited for it is pushed too.
+    pub async fn resume(
+        &self,
+        targets: &[Target],
+        clock: Clock,
+        budget: Duration,
+    ) -> Result<Vec<Result<(), Undone>>> {
+        self.deliver_as(true, targets, clock, budget).await
+    }
+
+    async fn deliver_as(
+        &self,
+        resumes: bool,
         targets: &[Target],
         clock: Clock,
         budget: Duration,
@@ -105,15 +137,8 @@ impl Pusher {
             self.store.abouts(users),
             self.broadcasts.current(clock.now()),
         )?;
-        let badges = targets.iter().map(|(user, _)| (user, OnceCell::new()));
-        let run = Run {
-            pusher: self,
-            clock,
-            budget,
-            groups: Mutex::default(),
-            broadcasts,
-            badges: badges.collect(),
-        };
+        let users = targets.iter().map(|(user, _)| user);
+        let run = Run::new(self, users, broadcasts, resumes, (clock, budget));
         let jobs = targets.iter().map(|target| {
             // Gone: retracted, erased or expired.
             let Some(row) = rows.remove(target) else {
@@ -154,8 +179,28 @@ async fn guarded(push: impl Future<Output = Result<(), Reason>>) -> Result<(), U
     }
 }
 
+impl<'r> Run<'r> {
+    pub fn new(
+        pusher: &'r Pusher,
+        users: impl Iterator<Item = &'r UserId>,
+        broadcasts: Arc<[Notification]>,
+        resumes: bool,
+        (clock, budget): (Clock, Duration),
+    ) -> Run<'r> {
+        Run {
+            pusher,
+            clock,
+            budget,
+            resumes,
+            groups: Mutex::default(),
+            broadcasts,
+            badges: users.map(|user| (user, OnceCell::new())).collect(),
+        }
+    }
+}
+
 impl Run<'_> {
-    async fn push(&self, job: &Job<'_>) -> Result<(), Reason> {
+    pub(super) async fn push(&self, job: &Job<'_>) -> Result<(), Reason> {
         let done = self.serve(job).await;
         self.forget_devices(job).await;
         done
@@ -164,13 +209,16 @@ impl Run<'_> {
     /// Plans, publishes, records.
     async fn serve(&self, job: &Job<'_>) -> Result<(), Reason> {
         let before = &job.notification.outcome;
-        if before.is_final() {
+        if before.is_final() || (before.is_deferred() && !self.resumes) {
             return Ok(());
         }
         let (options, devices) = match self.plan(job) {
             Ok(planned) => planned,
             Err((state, reason)) => return self.end(job, state, reason).await,
         };
+        if let Some(wait) = self.wait(job, options) {
+            return self.defer(job, wait).await;
+        }
         if self.is_late() {
             return Err(Reason::TimeShort);
         }
@@ -182,6 +230,7 @@ impl Run<'_> {
         }
         let (done, open) = self.publish(job, options, devices).await;
         self.record(job, |outcome| {
+            outcome.resume();
             outcome.add(&done);
             if open.is_none() && !outcome.is_final() {
                 outcome.conclude();
@@ -193,7 +242,7 @@ impl Run<'_> {
 
     /// Publishes to the devices that have not had it. Returns what became of those that are done,
     /// and why the others are not.
-    async fn publish(
+    pub(super) async fn publish(
         &self,
         job: &Job<'_>,
         options: &Options,
@@ -279,44 +328,6 @@ impl Run<'_> {
             })
         });
         count.await.map(|count| Some(*count))
-    }
-
-    /// Rather none than two: the row says that the push is on its way before it is, and from then
-    /// on nobody else sends it. What certainly reached no device is open again.
-    async fn push_once(
-        &self,
-        job: &Job<'_>,
-        options: &Options,
-        devices: Vec<(&DeviceId, &Device)>,
-    ) -> Result<(), Reason> {
-        let before = &job.notification.outcome;
-        // Like no other mark, so that a lost answer to it is not taken for somebody else's.
-        let nonce = NotificationId::draw(self.clock.now());
-        let mut mark = before.clone();
-        mark.state = Some(State::Unknown);
-        mark.reason = Some(format!("{} {nonce}", Reason::InFlight.word()));
-        mark.at = self.clock.now().as_millisecond();
-        let (store, id) = (&self.pusher.store, job.notification.id);
-        let marked = store.replace_outcome(job.user, id, before, &mark).await;
-        let marked = marked.map_err(|error| {
-            tracing::warn!(error = %error.chain(), "a push at most once is not marked");
-            Reason::Table
-        })?;
-        if marked != Replaced::Done {
-            return Ok(());
-        }
-        let (done, open) = self.publish(job, options, devices).await;
-        if done.devices.is_empty() && done.ambiguous == 0 {
-            self.replace(job, &mark, before.clone()).await?;
-            return open.map_or(Ok(()), Err);
-        }
-        let mut outcome = before.clone();
-        outcome.add(&done);
-        outcome.conclude();
-        if let (Some(reason), Some(State::Sent)) = (open, outcome.state) {
-            outcome.end(State::Partial, Some(reason));
-        }
-        self.replace(job, &mark, outcome).await.map(drop)
     }
 }
 

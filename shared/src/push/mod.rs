@@ -1,11 +1,15 @@
 //! From a stored notification to the screens of its recipient.
 
 mod attempt;
+mod clear;
 mod deliver;
 mod pace;
 mod payload;
 mod plan;
+mod quiet;
 mod record;
 mod removal;
+mod wait;
 
 pub use deliver::{Limits, Pusher, Target, Undone};
+pub use quiet::Summary;

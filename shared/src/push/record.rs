@@ -1,9 +1,12 @@
-//! Recording what became of a push, beside other deliveries of the same record.
+//! What became of a push, written on its row.
 
 use super::deliver::{Job, Run};
 use crate::clock::pause;
+use crate::device::Device;
+use crate::id::{DeviceId, NotificationId};
 use crate::outcome::{Outcome, Reason, State};
-use crate::store::Replaced;
+use crate::push_options::Options;
+use crate::store::{Replaced, Step, StepKey};
 
 /// How often an outcome that somebody else changed meanwhile is recorded again.
 const ROUNDS: u32 = 5;
@@ -41,15 +44,19 @@ impl Run<'_> {
             if outcome == seen {
                 return Ok(());
             }
+            let outcome_shows = outcome.may_show();
             match self.replace(job, &seen, outcome).await? {
-                Replaced::Done | Replaced::Gone => return Ok(()),
+                Replaced::Done => return Ok(()),
+                // It was taken back while it was on its way: nothing of it stays on a screen.
+                Replaced::Gone if outcome_shows => return self.clear_later(job).await,
+                Replaced::Gone => return Ok(()),
                 Replaced::Other(found) => seen = found,
             }
         }
         Err(Reason::Table)
     }
 
-    pub(super) async fn replace(
+    async fn replace(
         &self,
         job: &Job<'_>,
         seen: &Outcome,
@@ -62,6 +69,61 @@ impl Run<'_> {
         let replaced = store.replace_outcome(job.user, id, seen, &outcome).await;
         replaced.map_err(|error| {
             tracing::warn!(error = %error.chain(), "an outcome is not recorded");
+            Reason::Table
+        })
+    }
+
+    /// Rather none than two: the row says that the push is on its way before it is, and from then
+    /// on nobody else sends it. What certainly reached no device is open again.
+    pub(super) async fn push_once(
+        &self,
+        job: &Job<'_>,
+        options: &Options,
+        devices: Vec<(&DeviceId, &Device)>,
+    ) -> Result<(), Reason> {
+        let before = &job.notification.outcome;
+        // Like no other mark, so that a lost answer to it is not taken for somebody else's.
+        let nonce = NotificationId::draw(self.clock.now());
+        let mut mark = before.clone();
+        mark.state = Some(State::Unknown);
+        mark.reason = Some(format!("{} {nonce}", Reason::InFlight.word()));
+        mark.at = self.clock.now().as_millisecond();
+        let (store, id) = (&self.pusher.store, job.notification.id);
+        let marked = store.replace_outcome(job.user, id, before, &mark).await;
+        let marked = marked.map_err(|error| {
+            tracing::warn!(error = %error.chain(), "a push at most once is not marked");
+            Reason::Table
+        })?;
+        if marked != Replaced::Done {
+            return Ok(());
+        }
+        let (done, open) = self.publish(job, options, devices).await;
+        if done.devices.is_empty() && done.ambiguous == 0 {
+            self.replace(job, &mark, before.clone()).await?;
+            return open.map_or(Ok(()), Err);
+        }
+        let mut outcome = before.clone();
+        outcome.resume();
+        outcome.add(&done);
+        outcome.conclude();
+        if let (Some(reason), Some(State::Sent)) = (open, outcome.state) {
+            outcome.end(State::Partial, Some(reason));
+        }
+        let shows = outcome.may_show();
+        match self.replace(job, &mark, outcome).await? {
+            Replaced::Gone if shows => self.clear_later(job).await,
+            _ => Ok(()),
+        }
+    }
+
+    /// Asks for the screens to be cleared.
+    async fn clear_later(&self, job: &Job<'_>) -> Result<(), Reason> {
+        let (user, id) = (job.user.clone(), job.notification.id);
+        let key = StepKey::clear(id);
+        let step = Step::Clear { user, id };
+        let put = self.pusher.store.put_step(&key, &step, self.clock.now());
+        put.await.map_err(|error| {
+            tracing::warn!(error = %error.chain(), "a screen is not cleared");
             Reason::Table
         })
     }

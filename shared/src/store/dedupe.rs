@@ -172,6 +172,10 @@ impl Store {
                 return Err(Error::NotFound);
             }
             let mut writes = vec![self.tombstone(&key, now)];
+            if let (Recipient::User(user), true) = (recipient, notification.outcome.may_show()) {
+                // Some screen shows it.
+                writes.push(self.clear_put(user, id, now)?);
+            }
             if let (Recipient::User(user), Some(dedupe)) = (recipient, &notification.dedupe_key)
                 && self.holder(user, dedupe).await? == Some(id)
             {

@@ -9,7 +9,7 @@ use aws_sdk_dynamodb::types::ReturnValue;
 
 use super::keys::{BROADCAST_PREFIX, Key, NOTIFICATION_PREFIX};
 use super::row::{self, Item};
-use super::{Store, failure, item_key, n, s};
+use super::{Step, StepKey, Store, failure, item_key, n, s};
 use crate::error::{Error, Result};
 use crate::id::{NotificationId, UserId};
 use crate::notification::Notification;
@@ -161,7 +161,16 @@ impl Store {
                 Some(UpdateItemError::ConditionalCheckFailedException(_)) => Error::NotFound,
                 _ => failure("the inbox", error),
             })?;
-        readable(answer.attributes.unwrap_or_default())
+        let marked = readable(answer.attributes.unwrap_or_default())?;
+        if mark == Mark::Read && marked.outcome.screens() > 1 {
+            // It was opened on one of them.
+            let step = Step::Clear {
+                user: user.clone(),
+                id,
+            };
+            self.put_step(&StepKey::clear(id), &step, now).await?;
+        }
+        Ok(marked)
     }
 
     /// Rows of a user between two ids, newest first, and whether more follow. A `Limit` is always

@@ -9,7 +9,12 @@
 //! | broadcast           | `B#<month>`                      | `B#<ulid>`         |
 //! | request guard       | `R#<producer>#<idempotency key>` | `-`                |
 //! | endpoint owner      | `T#<endpoint id>`                | `-`                |
-//! | undecodable record  | `D#<day>#<shard>`                | `<ulid>`           |
+//! | job                 | `J#<job>`                        | `A#job`            |
+//! | a chain's progress  | `J#<job>`                        | `A#<chain>`        |
+//! | task for now        | `J#<job>#<chain>`                | `T#<step>`         |
+//! | task for later      | `Q#<minute>#<shard>`             | `<ulid>`, or `U#<user>` for the end of quiet hours |
+//! | sweep cursor        | `Q#cursor`                       | `-`                |
+//! | dead push, undecodable record | `D#<day>#<shard>`      | `<ulid>`           |
 
 use std::fmt::Write as _;
 
@@ -17,12 +22,16 @@ use jiff::Timestamp;
 
 use crate::id::{NotificationId, UserId, fingerprint};
 use crate::notification::Recipient;
+use crate::task::{Name, Place};
 
 /// What every notification's sort key begins with.
 pub const NOTIFICATION_PREFIX: &str = "N#";
 
 /// What every broadcast's sort key begins with.
 pub const BROADCAST_PREFIX: &str = "B#";
+
+/// What the sort key of every task for now begins with.
+pub const STEP_PREFIX: &str = "T#";
 
 /// The first and the last sort key of what is kept of a user beside notifications.
 pub const ABOUT_USER: (&str, &str) = ("A#", "A#~");
@@ -33,7 +42,7 @@ pub const USER: &str = "A#user";
 pub const MARKS: &str = "A#marks";
 
 /// Dead rows of one day are spread over this many partitions.
-const DEAD_SHARDS: u8 = 8;
+pub const DEAD_SHARDS: u8 = 8;
 
 /// The name of one row.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -54,6 +63,16 @@ pub enum Key {
     Owner(String),
     /// What could not be handled: when it was met, and what tells it apart.
     Dead(Timestamp, NotificationId),
+    /// A job.
+    Job(String),
+    /// How far a chain of a job is.
+    Chain(String, u32),
+    /// A task for now: job, chain, step.
+    Step(String, u32, u32),
+    /// A task for later.
+    Later(Place),
+    /// Up to which minute tasks for later have been run.
+    Cursor,
 }
 
 impl Key {
@@ -67,10 +86,14 @@ impl Key {
             Key::Broadcast(id) => broadcast_month(id.at()),
             Key::Guard(producer, key) => format!("R#{}#{}", encode(producer), encode(key)),
             Key::Owner(endpoint) => format!("T#{}", encode(endpoint)),
-            Key::Dead(at, id) => {
-                let day = at.strftime("%Y-%m-%d");
-                format!("D#{day}#{}", id.to_bytes()[15] % DEAD_SHARDS)
-            }
+            Key::Dead(at, id) => dead_day(
+                &at.strftime("%Y-%m-%d").to_string(),
+                id.to_bytes()[15] % DEAD_SHARDS,
+            ),
+            Key::Job(job) | Key::Chain(job, _) => format!("J#{}", encode(job)),
+            Key::Step(job, chain, _) => format!("J#{}#{chain}", encode(job)),
+            Key::Later(place) => later_bucket(place.minute, place.shard),
+            Key::Cursor => "Q#cursor".to_owned(),
         }
     }
 
@@ -82,8 +105,17 @@ impl Key {
             Key::Marks(_) => MARKS.to_owned(),
             Key::Dedupe(_, key) => format!("K#{}", encode(key)),
             Key::Broadcast(id) => format!("{BROADCAST_PREFIX}{id}"),
-            Key::Guard(..) | Key::Owner(_) => "-".to_owned(),
+            Key::Guard(..) | Key::Owner(_) | Key::Cursor => "-".to_owned(),
             Key::Dead(_, id) => id.to_string(),
+            Key::Job(_) => "A#job".to_owned(),
+            Key::Chain(_, chain) => format!("A#{chain}"),
+            // Ten digits, so that the order of keys is the order of steps.
+            Key::Step(_, _, step) => format!("{STEP_PREFIX}{step:010}"),
+            Key::Later(place) => match &place.name {
+                Name::Id(id) => id.to_string(),
+                Name::User(user) => format!("U#{}", user.as_str()),
+                Name::Job(job) => format!("J#{}", encode(job)),
+            },
         }
     }
 
@@ -115,6 +147,34 @@ impl Key {
         let id = NotificationId::parse(sk.strip_prefix(NOTIFICATION_PREFIX)?)?;
         Some((user, id))
     }
+}
+
+/// The job, chain and step that a stream record's keys name.
+pub fn step(pk: &str, sk: &str) -> Option<(String, u32, u32)> {
+    let (job, chain) = pk.strip_prefix("J#")?.rsplit_once('#')?;
+    let step = sk.strip_prefix(STEP_PREFIX)?;
+    Some((job.to_owned(), chain.parse().ok()?, step.parse().ok()?))
+}
+
+/// The place of a task for later, from the keys of its row.
+pub fn later_place(pk: &str, sk: &str) -> Option<Place> {
+    let (minute, _) = pk.strip_prefix("Q#")?.split_once('#')?;
+    let name = match (sk.strip_prefix("U#"), sk.strip_prefix("J#")) {
+        (Some(user), _) => Name::User(UserId::parse(user)?),
+        (_, Some(job)) => Name::Job(job.to_owned()),
+        _ => Name::Id(NotificationId::parse(sk)?),
+    };
+    Some(Place::new(minute.parse().ok()?, name))
+}
+
+/// The partition of the dead rows of a day, as in `2026-11-24`.
+pub fn dead_day(day: &str, shard: u8) -> String {
+    format!("D#{day}#{shard}")
+}
+
+/// The partition of the tasks that are due in a minute, counted from 1970.
+pub fn later_bucket(minute: i64, shard: u8) -> String {
+    format!("Q#{minute}#{shard}")
 }
 
 /// The partition of the broadcasts of a month.

@@ -6,8 +6,11 @@ mod inbox;
 pub mod keys;
 mod marks;
 mod pushes;
+mod redrive;
 mod row;
 mod settings;
+mod steps;
+mod tasks;
 mod users;
 mod writes;
 
@@ -16,6 +19,9 @@ pub use guards::{Claim, Guard};
 pub use inbox::{Examined, Mark, Rows};
 pub use marks::About;
 pub use pushes::{Replaced, Undecodable};
+pub use redrive::{Dead, DeadPage, Pending};
+pub use steps::{Chain, Job, JobKind, Step, StepKey};
+pub use tasks::{Cancelled, Due, LEASE};
 pub use users::{Given, Owner, Registration, User};
 pub use writes::{FRESH, Found, PUTS_IN_FLIGHT, Put, Written};
 

@@ -10,7 +10,7 @@ use serde_json::{Map, Value};
 
 use super::keys::Key;
 use crate::error::{Error, Result};
-use crate::id::{DeviceId, UserId};
+use crate::id::{DeviceId, NotificationId, UserId};
 use crate::notification::{Actor, Content, Notification};
 use crate::outcome::Outcome;
 use crate::push_options::{Disclosure, Options, Priority, Push, Text};
@@ -60,6 +60,8 @@ struct Row {
     seen_at: Option<i64>,
     #[serde(rename = "k", skip_serializing_if = "Option::is_none", default)]
     dedupe_key: Option<String>,
+    #[serde(rename = "sc", skip_serializing_if = "Option::is_none", default)]
+    schedule_id: Option<NotificationId>,
     #[serde(rename = "ar", skip_serializing_if = "Option::is_none", default)]
     archived_at: Option<i64>,
     #[serde(rename = "po", skip_serializing_if = "Option::is_none", default)]
@@ -192,6 +194,7 @@ pub fn to_item(notification: &Notification) -> Result<Item> {
         seen_at: notification.seen_at.map(Timestamp::as_millisecond),
         archived_at: notification.archived_at.map(Timestamp::as_millisecond),
         dedupe_key: notification.dedupe_key.clone(),
+        schedule_id: notification.schedule_id,
         outcome: (*outcome != Outcome::default()).then(|| outcome.clone()),
     };
     serde_dynamo::to_item(row).map_err(|source| Error::Internal {
@@ -245,6 +248,7 @@ pub fn from_item(item: Item) -> Result<Notification> {
         seen_at: row.seen_at.and_then(moment),
         archived_at: row.archived_at.and_then(moment),
         dedupe_key: row.dedupe_key,
+        schedule_id: row.schedule_id,
         outcome: row.outcome.unwrap_or_default(),
     })
 }

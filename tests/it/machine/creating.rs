@@ -51,7 +51,7 @@ impl Life<'_> {
             note["dedupe_key"] = json!(format!("d{}", self.chance.below(4)));
         }
         let mut violations = Vec::new();
-        let draft = parse(note, "", &mut violations).unwrap();
+        let draft = parse(note, "", jiff::Timestamp::now(), &mut violations).unwrap();
         assert!(violations.is_empty(), "{violations:?}");
         draft
     }
@@ -81,6 +81,7 @@ impl Life<'_> {
             same("the status", &Status::Created, &receipt.status)?;
             let kept = i64::from(draft.expires_in.unwrap_or(RETENTION));
             let notification = Notification {
+                schedule_id: None,
                 recipient: recipient.clone(),
                 id: receipt.id,
                 content: draft.content.clone(),

@@ -1,0 +1,83 @@
+//! Pushing again: what a window of time holds without an outcome, and what died on a day.
+
+use shared::error::Result;
+use shared::push::{Target, Undone};
+use shared::store::Step;
+use shared::task::parked;
+
+use crate::handler::{Handler, Time};
+use crate::steps::Did;
+
+/// Pushes of one call: as many as one batch of the stream.
+const BATCH: usize = 100;
+
+/// Runs one step of a redrive. What a step does is safe to do twice: a push that has its outcome is left.
+pub async fn step(handler: &Handler, step: &Step, chain: u32, time: Time) -> Result<Did> {
+    let store = &handler.store;
+    match step {
+        Step::Redrive { from, to, cursor } => {
+            let page = store.pending((*from, *to), cursor.clone()).await?;
+            push(handler, &page.targets, time).await?;
+            Ok(Did {
+                count: count(page.targets.len()),
+                next: page.cursor.map(|cursor| Step::Redrive {
+                    from: *from,
+                    to: *to,
+                    cursor: Some(cursor),
+                }),
+            })
+        }
+        Step::RedriveDead { day, cursor } => {
+            let shard = u8::try_from(chain).unwrap_or(u8::MAX);
+            let page = store.dead(day, shard, cursor.as_deref(), BATCH).await?;
+            let mut targets = Vec::new();
+            for dead in &page.dead {
+                if let Some((user, id)) = dead.target() {
+                    store.reopen(&user, id).await?;
+                    targets.push((user, id));
+                }
+            }
+            push(handler, &targets, time).await?;
+            for dead in page.dead.iter().filter(|dead| dead.target().is_some()) {
+                store.remove_dead(dead).await?;
+            }
+            Ok(Did {
+                count: count(targets.len()),
+                next: page.cursor.map(|cursor| Step::RedriveDead {
+                    day: day.clone(),
+                    cursor: Some(cursor),
+                }),
+            })
+        }
+        Step::Clear { .. } | Step::Sweep { .. } => Ok(Did {
+            count: 0,
+            next: None,
+        }),
+    }
+}
+
+/// Pushes notifications; what cannot be sent now is parked.
+async fn push(handler: &Handler, targets: &[Target], time: Time) -> Result<()> {
+    for batch in targets.chunks(BATCH) {
+        let pushed = handler
+            .pusher
+            .deliver(batch, time.clock, time.budget)
+            .await?;
+        for ((user, id), done) in batch.iter().zip(pushed) {
+            match done {
+                Ok(()) => {}
+                Err(Undone::Later(_)) => {
+                    let later = parked(user.clone(), *id, time.now());
+                    handler.store.put_later(&later).await?;
+                }
+                // It is among the dead already, or will be again.
+                Err(Undone::Unreadable(reason)) => tracing::warn!(reason, "a row cannot be read"),
+            }
+        }
+    }
+    Ok(())
+}
+
+fn count(length: usize) -> u64 {
+    u64::try_from(length).unwrap_or(u64::MAX)
+}

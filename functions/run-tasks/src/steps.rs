@@ -1,0 +1,154 @@
+//! Tasks for now: one step at a time, which puts the next.
+
+use std::time::Duration;
+
+use serde_json::value::RawValue;
+use serde_json::{Value, json};
+use shared::error::Result;
+use shared::id::millis;
+use shared::store::{Chain, Step, StepKey};
+use shared::stream::{Batch, Record, response};
+use shared::task::{Later, Task};
+
+use crate::handler::{Handler, Time, unknown};
+use crate::{later, redrive};
+
+/// A chain that has not moved for this long is run by its watchdog.
+const STOPPED: Duration = Duration::from_mins(5);
+
+/// What a step of a job did.
+pub struct Did {
+    /// Rows it wrote or pushed.
+    pub count: u64,
+    /// The step that follows; `None` at the end of the chain.
+    pub next: Option<Step>,
+}
+
+/// Runs the steps of a batch; the answer names those that must come again.
+pub async fn handle(handler: &Handler, event: &RawValue, time: Time) -> Result<Value> {
+    let batch: Batch = serde_json::from_str(event.get()).map_err(unknown)?;
+    let mut failed = Vec::new();
+    for raw in &batch.records {
+        match Record::decode(raw) {
+            Record::Ignored | Record::Created { .. } => {}
+            Record::Step {
+                key,
+                sequence_number,
+            } => {
+                if let Err(error) = run(handler, &key, time).await {
+                    tracing::warn!(error = %error.chain(), "a step must be run again");
+                    failed.push(sequence_number);
+                }
+            }
+            Record::Undecodable(record) => {
+                tracing::warn!(reason = record.reason, "a record cannot be handled");
+                handler.store.put_dead(time.now(), &record).await?;
+            }
+        }
+    }
+    Ok(json!(response(failed)))
+}
+
+/// Runs one step, if it is still there.
+pub async fn run(handler: &Handler, key: &StepKey, time: Time) -> Result<()> {
+    let (store, now) = (&handler.store, time.now());
+    let Some(step) = store.step(key).await? else {
+        return Ok(());
+    };
+    match step {
+        Step::Clear { user, id } => {
+            let cleared = handler.pusher.clear(&user, id, time.clock, time.budget);
+            let Err(reason) = cleared.await else {
+                return Ok(());
+            };
+            tracing::warn!(reason = reason.word(), "a screen is cleared later");
+            store
+                .put_later(&Later::new(Task::Clear(user, id), now, now))
+                .await
+        }
+        Step::Sweep { from, to, shard } => {
+            let Some(from) = later::run_all(handler, (from, to), shard, time).await? else {
+                return Ok(());
+            };
+            store
+                .put_step(&key.next(), &Step::Sweep { from, to, shard }, now)
+                .await
+        }
+        Step::Redrive { .. } | Step::RedriveDead { .. } => advance(handler, key, &step, time).await,
+    }
+}
+
+/// Runs a step of a job, puts the next, and then writes down how far the chain is.
+async fn advance(handler: &Handler, key: &StepKey, step: &Step, time: Time) -> Result<()> {
+    let store = &handler.store;
+    let Some((job, chains)) = store.job(&key.job).await? else {
+        return Ok(());
+    };
+    let known = chains.into_iter().find(|chain| chain.chain == key.chain);
+    // One that has moved on was run before.
+    if known
+        .as_ref()
+        .is_some_and(|chain| chain.done || chain.step > key.step)
+    {
+        return Ok(());
+    }
+    let did = if job.cancelled_at.is_some() {
+        Did {
+            count: 0,
+            next: None,
+        }
+    } else {
+        redrive::step(handler, step, key.chain, time).await?
+    };
+    if let Some(next) = &did.next {
+        store.put_step(&key.next(), next, time.now()).await?;
+    }
+    let chain = Chain {
+        chain: key.chain,
+        step: key.step + u32::from(did.next.is_some()),
+        written: known.map_or(0, |chain| chain.written) + did.count,
+        done: did.next.is_none(),
+        moved_at: time.now().as_millisecond(),
+    };
+    store.move_chain(&key.job, &chain).await
+}
+
+/// A job's watchdog: begins what was never begun, runs what has stopped, and comes back until all has ended.
+pub async fn watch(handler: &Handler, job: &str, time: Time) -> Result<()> {
+    let store = &handler.store;
+    let Some((what, chains)) = store.job(job).await? else {
+        return Ok(());
+    };
+    let now = millis(time.now());
+    let mut open = false;
+    for (chain, first) in (0..).zip(&what.chains) {
+        let known = chains.iter().find(|known| known.chain == chain);
+        if known.is_some_and(|known| known.done) {
+            continue;
+        }
+        open = true;
+        let key = StepKey {
+            job: job.to_owned(),
+            chain,
+            step: known.map_or(0, |known| known.step),
+        };
+        if known.is_none() {
+            store.put_step(&key, first, time.now()).await?;
+        }
+        let moved = known.map_or(what.created_at, |known| known.moved_at);
+        let idle = now.saturating_sub(u64::try_from(moved).unwrap_or(0));
+        if Duration::from_millis(idle) > STOPPED {
+            run(handler, &key, time).await?;
+        }
+    }
+    if open {
+        store.put_later(&watchdog(job, time)).await?;
+    }
+    Ok(())
+}
+
+/// The task that comes back to a job.
+pub fn watchdog(job: &str, time: Time) -> Later {
+    let due = time.now().saturating_add(STOPPED).unwrap_or(time.now());
+    Later::new(Task::Watch(job.to_owned()), due, time.now())
+}

@@ -1,0 +1,268 @@
+//! Tasks for now: a step that the stream runs, which puts the next. Steps form chains, chains a job.
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use aws_sdk_dynamodb::types::{AttributeValue, Put, TransactWriteItem};
+
+use super::keys::Key;
+use super::tasks::passed;
+use super::{Store, decode, failure, item_key, n, s};
+use crate::error::{Error, Result};
+use crate::id::{NotificationId, UserId};
+
+/// How long a step outlives its running, in seconds: longer than the stream may still bring it.
+const STEP_LIFE: i64 = 2 * 86_400;
+/// How long a job is remembered, in seconds: 30 days.
+const JOB_LIFE: i64 = 30 * 86_400;
+
+/// Which step.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StepKey {
+    /// The job.
+    pub job: String,
+    /// Which of its chains.
+    pub chain: u32,
+    /// Its place in the chain.
+    pub step: u32,
+}
+
+/// What a step does.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "k", rename_all = "snake_case")]
+pub enum Step {
+    /// Takes a notification's push off the screens of its user.
+    Clear {
+        /// Whose screens.
+        #[serde(rename = "u")]
+        user: UserId,
+        /// Which notification.
+        #[serde(rename = "id")]
+        id: NotificationId,
+    },
+    /// Runs the tasks for later of one partition.
+    Sweep {
+        /// The first minute.
+        #[serde(rename = "m")]
+        from: i64,
+        /// The last minute.
+        #[serde(rename = "to")]
+        to: i64,
+        /// The partition.
+        #[serde(rename = "q")]
+        shard: u8,
+    },
+    /// Pushes what a part of the table holds without an outcome.
+    Redrive {
+        /// Notifications accepted from then on, in milliseconds since 1970.
+        #[serde(rename = "f")]
+        from: i64,
+        /// Up to then.
+        #[serde(rename = "to")]
+        to: i64,
+        /// Where the scan goes on: the keys of the last row it read.
+        #[serde(rename = "c", skip_serializing_if = "Option::is_none", default)]
+        cursor: Option<(String, String)>,
+    },
+    /// Pushes again what died on a day.
+    RedriveDead {
+        /// The day, as in `2026-11-24`.
+        #[serde(rename = "d")]
+        day: String,
+        /// After which row it goes on.
+        #[serde(rename = "c", skip_serializing_if = "Option::is_none", default)]
+        cursor: Option<String>,
+    },
+}
+
+/// What a job is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum JobKind {
+    /// Pushes of a time window or a day are tried again.
+    Redrive,
+}
+
+/// A job.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Job {
+    /// What it is for.
+    #[serde(rename = "k")]
+    pub kind: JobKind,
+    /// When it was made, in milliseconds since 1970.
+    #[serde(rename = "t")]
+    pub created_at: i64,
+    /// The first step of each chain.
+    #[serde(rename = "c")]
+    pub chains: Vec<Step>,
+    /// When it was cancelled, in milliseconds since 1970.
+    #[serde(rename = "x", skip_serializing_if = "Option::is_none", default)]
+    pub cancelled_at: Option<i64>,
+}
+
+/// How far a chain is: set, never added, so that a step that is run twice counts once.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Chain {
+    /// Which.
+    #[serde(rename = "n")]
+    pub chain: u32,
+    /// The step that is open.
+    #[serde(rename = "s")]
+    pub step: u32,
+    /// What its steps have done so far, in rows.
+    #[serde(rename = "w")]
+    pub written: u64,
+    /// Whether it has ended.
+    #[serde(rename = "e")]
+    pub done: bool,
+    /// When it moved last, in milliseconds since 1970.
+    #[serde(rename = "t")]
+    pub moved_at: i64,
+}
+
+impl StepKey {
+    fn key(&self) -> Key {
+        Key::Step(self.job.clone(), self.chain, self.step)
+    }
+
+    /// The one step that takes a notification off the screens.
+    pub fn clear(id: NotificationId) -> StepKey {
+        StepKey {
+            job: format!("clear-{id}"),
+            chain: 0,
+            step: 0,
+        }
+    }
+
+    /// The step after this one.
+    #[must_use]
+    pub fn next(&self) -> StepKey {
+        StepKey {
+            step: self.step + 1,
+            ..self.clone()
+        }
+    }
+}
+
+fn item(key: &Key, value: impl Serialize, end: i64) -> Result<super::Item> {
+    let mut item: super::Item = serde_dynamo::to_item(value).map_err(|source| Error::Internal {
+        what: "a task could not be written",
+        source: source.into(),
+    })?;
+    item.extend(item_key(key));
+    item.insert("expires_at".to_owned(), n(end));
+    Ok(item)
+}
+
+impl Store {
+    /// Puts a step, which the stream then runs; one that is there already stays.
+    pub async fn put_step(&self, key: &StepKey, step: &Step, now: Timestamp) -> Result<()> {
+        let put = self.client.put_item().table_name(&self.table);
+        let put = put
+            .set_item(Some(item(&key.key(), step, now.as_second() + STEP_LIFE)?))
+            .condition_expression("attribute_not_exists(pk)");
+        passed(put.send().await, "the task").map(drop)
+    }
+
+    /// A step; `None` if it is not there.
+    pub async fn step(&self, key: &StepKey) -> Result<Option<Step>> {
+        let item = self.get(&key.key(), "the task").await?;
+        item.map(|item| decode(item, "a task could not be read"))
+            .transpose()
+    }
+
+    /// The put of the step that clears screens, as a part of a transaction.
+    pub(super) fn clear_put(
+        &self,
+        user: &UserId,
+        id: NotificationId,
+        now: Timestamp,
+    ) -> Result<TransactWriteItem> {
+        let step = Step::Clear {
+            user: user.clone(),
+            id,
+        };
+        let key = StepKey::clear(id).key();
+        let put = Put::builder()
+            .table_name(&self.table)
+            .set_item(Some(item(&key, step, now.as_second() + STEP_LIFE)?))
+            .build()
+            .expect("a put has its table and item");
+        Ok(TransactWriteItem::builder().put(put).build())
+    }
+
+    /// Begins a job: the row first, then the first step of each chain. Repeating it is harmless.
+    pub async fn start_job(&self, job: &str, what: &Job, now: Timestamp) -> Result<()> {
+        let end = now.as_second() + JOB_LIFE;
+        let put = self.client.put_item().table_name(&self.table);
+        let put = put
+            .set_item(Some(item(&Key::Job(job.to_owned()), what, end)?))
+            .condition_expression("attribute_not_exists(pk)");
+        passed(put.send().await, "the job")?;
+        for (chain, step) in (0..).zip(&what.chains) {
+            let key = StepKey {
+                job: job.to_owned(),
+                chain,
+                step: 0,
+            };
+            self.put_step(&key, step, now).await?;
+        }
+        Ok(())
+    }
+
+    /// A job and the progress of its chains; `None` if there is no such job.
+    pub async fn job(&self, job: &str) -> Result<Option<(Job, Vec<Chain>)>> {
+        let Some(row) = self.get(&Key::Job(job.to_owned()), "the job").await? else {
+            return Ok(None);
+        };
+        let row: Job = decode(row, "a job could not be read")?;
+        let query = self.client.query().table_name(&self.table);
+        let query = query
+            .key_condition_expression("pk = :pk AND begins_with(sk, :prefix)")
+            .expression_attribute_values(":pk", s(Key::Job(job.to_owned()).pk()))
+            .expression_attribute_values(":prefix", s("A#"))
+            .consistent_read(true)
+            .limit(100);
+        let answer = query.send().await;
+        let items = answer.map_err(|error| failure("the job", error))?.items;
+        let chains = items.unwrap_or_default().into_iter();
+        let chains = chains
+            .filter_map(|item| decode::<Chain>(item, "a chain").ok())
+            .collect();
+        Ok(Some((row, chains)))
+    }
+
+    /// Stops a job: its chains end at their next step. Doing it twice is doing it once.
+    pub async fn cancel_job(&self, job: &str, now: Timestamp) -> Result<()> {
+        let update = self.client.update_item().table_name(&self.table);
+        let update = update
+            .set_key(Some(item_key(&Key::Job(job.to_owned()))))
+            .update_expression("SET x = if_not_exists(x, :now)")
+            .condition_expression("attribute_exists(pk)")
+            .expression_attribute_values(":now", n(now.as_millisecond()));
+        match passed(update.send().await, "the job")? {
+            Some(_) => Ok(()),
+            None => Err(Error::NotFound),
+        }
+    }
+
+    /// Writes down how far a chain is; one that is further stays.
+    pub async fn move_chain(&self, job: &str, chain: &Chain) -> Result<()> {
+        let key = Key::Chain(job.to_owned(), chain.chain);
+        let end = chain.moved_at / 1_000 + JOB_LIFE;
+        let put = self.client.put_item().table_name(&self.table);
+        let put = put
+            .set_item(Some(item(&key, chain, end)?))
+            .condition_expression("attribute_not_exists(pk) OR s <= :step")
+            .expression_attribute_values(":step", AttributeValue::N(chain.step.to_string()));
+        passed(put.send().await, "the job").map(drop)
+    }
+
+    /// How far a chain is; at its beginning if nothing is written down.
+    pub async fn chain(&self, job: &str, chain: u32) -> Result<Option<Chain>> {
+        let key = Key::Chain(job.to_owned(), chain);
+        let item = self.get(&key, "the job").await?;
+        item.map(|item| decode(item, "a chain could not be read"))
+            .transpose()
+    }
+}

@@ -1,0 +1,95 @@
+//! Screens: what was taken back, or read on another device, is taken off them.
+
+use std::time::Duration;
+
+use serde_json::json;
+
+use crate::caller::eventually;
+use crate::ground::{Http, RowKey, stored};
+use crate::proxy::{Fault, Rule};
+use crate::tasks::{Field, Phone, batch, pushes};
+
+impl Field {
+    async fn retract(&self, phone: &Phone, row: &RowKey) {
+        let request = Http::new("DELETE /v1/notifications/{id}", "likes");
+        let request = request
+            .path("id", &row.1[2..])
+            .query(&format!("recipient={}", phone.user));
+        assert_eq!(request.send(&self.creator).await.unwrap().status, 204);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_taken_back_goes_from_the_screen_and_what_was_not_shown_makes_no_push() {
+    let field = Field::new().await;
+    let phone = field.phone("clear").await;
+    let unseen = stored(&field.send(&phone.user, json!({})).await).remove(0);
+    field.retract(&phone, &unseen).await;
+    field.push(&unseen).await;
+    field.bring_steps(&field.runner(0)).await;
+    assert_eq!(pushes(&phone.token).await.len(), 0);
+
+    let row = field.send_and_push(&phone.user, json!({})).await;
+    field.retract(&phone, &row).await;
+    field.bring_steps(&field.runner(0)).await;
+    let pushes = pushes(&phone.token).await;
+    assert_eq!(pushes.len(), 2);
+    assert_eq!(pushes[1]["data"], json!({"clear": row.1[2..]}));
+    assert!(pushes[1].get("notification").is_none());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn f34_a_retract_that_meets_the_push_on_its_way_clears_the_screen() {
+    let field = Field::new().await;
+    let phone = field.phone("clear").await;
+    let row = stored(&field.send(&phone.user, json!({})).await).remove(0);
+    let proxy = field.ground.proxy(false).await;
+    let pusher = field.ground.function("push-notifications", Some(&proxy));
+    proxy.script(vec![Rule::on(
+        "UpdateItem",
+        1..=1,
+        Fault::Delay(Duration::from_millis(300)),
+    )]);
+    let batch = batch([&row]);
+    let (answer, ()) = tokio::join!(pusher.invoke(batch), async {
+        eventually("the push", async || {
+            (pushes(&phone.token).await.len() == 1).then_some(())
+        })
+        .await;
+        field.retract(&phone, &row).await;
+    });
+    assert_eq!(answer.unwrap(), crate::tasks::NOTHING_LEFT);
+    field.bring_steps(&field.runner(0)).await;
+    let pushes = pushes(&phone.token).await;
+    assert_eq!(pushes.len(), 2);
+    assert_eq!(pushes[1]["data"]["clear"], row.1[2..]);
+    let row = field.ground.row(&row.0, &row.1).await.unwrap();
+    assert!(row.get("t").is_none() && row.get("po").is_none(), "{row}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_read_on_one_device_goes_from_the_others_and_one_device_costs_nothing_more() {
+    let field = Field::new().await;
+    let phone = field.phone("clear").await;
+    let read = async |row: &RowKey| {
+        let mark = Http::new("PUT /v1/me/notifications/{id}/read", &phone.user);
+        let mark = mark.path("id", &row.1[2..]);
+        assert_eq!(mark.send(&field.inbox).await.unwrap().status, 200);
+    };
+    let alone = field.send_and_push(&phone.user, json!({})).await;
+    read(&alone).await;
+    assert_eq!(field.steps().await, []);
+    let tablet = Phone {
+        user: phone.user.clone(),
+        token: crate::stack::unique("clear-tablet"),
+    };
+    field.register(&tablet, "tablet").await;
+    let row = field.send_and_push(&phone.user, json!({})).await;
+    for _ in 0..2 {
+        read(&row).await;
+        field.bring_steps(&field.runner(0)).await;
+    }
+    let (phone, tablet) = (pushes(&phone.token).await, pushes(&tablet.token).await);
+    assert_eq!((phone.len(), tablet.len()), (3, 2));
+    assert_eq!(tablet[1]["data"]["clear"], row.1[2..]);
+}
