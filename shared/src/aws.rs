@@ -82,21 +82,6 @@ pub fn function_name() -> String {
     env::var("AWS_LAMBDA_FUNCTION_NAME").unwrap_or_default()
 }
 
-/// How far the wall clock is ahead, for tests and the local stack; unset on AWS. Milliseconds, which may be negative; what
-/// is no number is nothing.
-pub fn clock_ahead() -> SignedDuration {
-    let Ok(ahead) = env::var("CLOCK_AHEAD_MS") else {
-        return SignedDuration::ZERO;
-    };
-    ahead.parse().map_or_else(
-        |_| {
-            tracing::warn!(ahead, "CLOCK_AHEAD_MS is not a number");
-            SignedDuration::ZERO
-        },
-        SignedDuration::from_millis,
-    )
-}
-
 /// How long notifications are kept unless their request says otherwise, in seconds.
 pub fn retention() -> Result<u32> {
     Ok(number("RETENTION_DAYS")?.saturating_mul(86_400))

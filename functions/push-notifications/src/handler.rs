@@ -94,7 +94,7 @@ async fn park(
     clock: Clock,
 ) -> bool {
     let later = parked(user.clone(), id, clock.now());
-    match store.put_later(&later).await {
+    match store.put_later(&later, clock.now()).await {
         Ok(()) => {
             tracing::warn!(reason = reason.word(), "a push is parked");
             true

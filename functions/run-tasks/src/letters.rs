@@ -122,7 +122,7 @@ async fn act(handler: &Handler, letter: &Letter, time: Time) -> Result<()> {
         }],
         cancelled_at: None,
     };
-    store.put_later(&watchdog(&job, time)).await?;
+    store.put_later(&watchdog(&job, time), time.now()).await?;
     store.start_job(&job, &what, time.now()).await
 }
 

@@ -68,7 +68,7 @@ async fn push(handler: &Handler, targets: &[Target], time: Time) -> Result<()> {
                 Ok(()) => {}
                 Err(Undone::Later(_)) => {
                     let later = parked(user.clone(), *id, time.now());
-                    handler.store.put_later(&later).await?;
+                    handler.store.put_later(&later, time.now()).await?;
                 }
                 // It is among the dead already, or will be again.
                 Err(Undone::Unreadable(reason)) => tracing::warn!(reason, "a row cannot be read"),

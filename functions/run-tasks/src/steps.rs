@@ -63,7 +63,7 @@ pub async fn run(handler: &Handler, key: &StepKey, time: Time) -> Result<()> {
             };
             tracing::warn!(reason = reason.word(), "a screen is cleared later");
             store
-                .put_later(&Later::new(Task::Clear(user, id), now, now))
+                .put_later(&Later::new(Task::Clear(user, id), now, now), now)
                 .await
         }
         Step::Sweep { from, to, shard } => {
@@ -142,7 +142,7 @@ pub async fn watch(handler: &Handler, job: &str, time: Time) -> Result<()> {
         }
     }
     if open {
-        store.put_later(&watchdog(job, time)).await?;
+        store.put_later(&watchdog(job, time), time.now()).await?;
     }
     Ok(())
 }

@@ -13,8 +13,6 @@ use crate::handler::{Handler, Time};
 
 /// A minute is passed when it began this long ago: nobody puts a task into it any more.
 const SETTLED: i64 = 2;
-/// The first sweep looks this far back: tasks may have been put before it.
-const FIRST: i64 = 60;
 /// Looks on their way at the same time.
 const LOOKS: usize = 8;
 
@@ -22,7 +20,10 @@ const LOOKS: usize = 8;
 pub async fn sweep(handler: &Handler, time: Time) -> Result<()> {
     let store = &handler.store;
     let this = time.now().as_second().div_euclid(60);
-    let swept = store.swept().await?.unwrap_or(this - FIRST);
+    // The first task puts the cursor.
+    let Some(swept) = store.swept().await? else {
+        return Ok(());
+    };
     let mut first: Vec<Option<i64>> = vec![None; usize::from(SHARDS)];
     let (mut passed, mut passing, mut last) = (swept, true, this);
     let mut outcome = Ok(());

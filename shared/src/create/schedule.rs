@@ -71,7 +71,7 @@ impl Work<'_> {
     }
 
     async fn put_schedules(&mut self, at: Timestamp) -> Result<()> {
-        let (store, retention) = (self.store, self.retention);
+        let (store, clock, retention) = (self.store, self.clock, self.retention);
         let open = self.slots.iter_mut().filter_map(|slot| {
             let send_at = slot.draft.send_at.filter(|_| slot.receipt.is_none())?;
             Some((slot, send_at))
@@ -79,7 +79,7 @@ impl Work<'_> {
         let put = async |(slot, send_at): (&mut Slot<'_>, Timestamp)| {
             let id = schedule_id(slot, send_at, at);
             let later = Later::of_schedule(&row(slot, id, retention));
-            store.put_later(&later).await?;
+            store.put_later(&later, clock.now()).await?;
             slot.end(id, Status::Scheduled);
             Ok(())
         };

@@ -99,7 +99,7 @@ impl Pusher {
         if let Some(end) = quiet.and_then(|quiet| quiet.end(now)) {
             // They were changed meanwhile.
             let task = Task::QuietEnd(user.clone(), since);
-            let put = self.store.put_later(&Later::new(task, end, now)).await;
+            let put = self.store.put_later(&Later::new(task, end, now), now).await;
             return put.map_err(read);
         }
         let held = self.held_back(user, since, &about).await.map_err(read)?;

@@ -44,7 +44,7 @@ impl Run<'_> {
             _ => Task::Push(user, id),
         };
         let later = Later::new(task, wait.until, self.clock.now());
-        let put = self.pusher.store.put_later(&later).await;
+        let put = self.pusher.store.put_later(&later, self.clock.now()).await;
         put.map_err(|error| {
             tracing::warn!(error = %error.chain(), "a push is not deferred");
             Reason::Table

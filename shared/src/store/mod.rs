@@ -27,11 +27,13 @@ pub use writes::{FRESH, Found, PUTS_IN_FLIGHT, Put, Written};
 
 use std::collections::HashMap;
 use std::fmt::Display;
+use std::sync::Arc;
 
 use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::error::{ProvideErrorMetadata, SdkError};
 use aws_sdk_dynamodb::operation::transact_write_items::TransactWriteItemsError;
 use aws_sdk_dynamodb::types::AttributeValue;
+use tokio::sync::OnceCell;
 
 use crate::error::{Error, Result};
 use keys::Key;
@@ -44,6 +46,8 @@ pub struct Store {
     /// The same connections without retries, for what is finished in another way.
     once: Client,
     table: String,
+    /// Whether the sweep has a cursor.
+    cursor: Arc<OnceCell<()>>,
 }
 
 impl Store {
@@ -53,6 +57,7 @@ impl Store {
             client,
             once,
             table,
+            cursor: Arc::default(),
         }
     }
 

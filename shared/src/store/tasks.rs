@@ -25,6 +25,8 @@ pub const LEASE: i64 = 120;
 /// or cancelled, in seconds: longer than a request guard lives.
 const REMAINS: i64 = 25 * 3_600;
 
+/// The sweep's cursor begins this many minutes before the first task is put: clocks differ.
+const BEHIND: i64 = 5;
 /// Rows of a bucket that one call reads.
 const PAGE: i32 = 50;
 
@@ -131,7 +133,19 @@ fn from_item(place: Place, mut item: Item) -> Option<Later> {
 impl Store {
     /// Puts a task for later. One that is there already stays, except that the end of quiet hours
     /// remembers the oldest of what was held back.
-    pub async fn put_later(&self, later: &Later) -> Result<()> {
+    ///
+    /// The first task that an instance puts makes the sweep's cursor, if there is none, so that no task
+    /// is ever before it; where nothing waits, nothing is swept.
+    pub async fn put_later(&self, later: &Later, now: Timestamp) -> Result<()> {
+        let cursor = || async {
+            let put = self.client.put_item().table_name(&self.table);
+            let put = put
+                .set_item(Some(item_key(&Key::Cursor)))
+                .item("m", n(now.as_second().div_euclid(60) - BEHIND))
+                .condition_expression("attribute_not_exists(pk)");
+            passed(put.send().await, "the sweep's cursor").map(drop)
+        };
+        self.cursor.get_or_try_init(cursor).await?;
         let put = self.client.put_item().table_name(&self.table);
         let put = put.set_item(Some(to_item(later)?));
         let put = match &later.task {
@@ -241,7 +255,7 @@ impl Store {
 
     /// Moves a task to where it is tried again: there first, so that it is never nowhere.
     pub async fn move_task(&self, from: &Later, to: &Later, now: Timestamp) -> Result<()> {
-        self.put_later(to).await?;
+        self.put_later(to, now).await?;
         if to.place == from.place {
             return Ok(());
         }

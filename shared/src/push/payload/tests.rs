@@ -51,6 +51,7 @@ fn text(state: &mut u64, max: usize) -> String {
 fn notification(state: &mut u64) -> Notification {
     let url = |state: &mut u64| Some(format!("https://{}", text(state, 990)));
     Notification {
+        schedule_id: None,
         recipient: Recipient::User(UserId::parse("ana").unwrap()),
         id: crate::id::NotificationId::draw(Timestamp::UNIX_EPOCH),
         content: Content {
