@@ -6,6 +6,7 @@ use jiff::Timestamp;
 use serde_json::Value;
 
 use crate::error::{Error, Result, Violation};
+use crate::json::canonical_number;
 use crate::notification::Notification;
 
 /// The query parameters of a filter; `data.` begins any path inside `data`.
@@ -167,10 +168,11 @@ fn step<'v>(value: &'v Value, name: &str) -> Option<&'v Value> {
     }
 }
 
-/// Equality as JSON means it: 1 is 1.0, and the order of fields is nothing.
+/// Equality as JSON means it: 1 is 1.0, whole numbers differ in their last digit, and the order of
+/// fields is nothing.
 fn is_equal(a: &Value, b: &Value) -> bool {
     match (a, b) {
-        (Value::Number(a), Value::Number(b)) => a == b || a.as_f64() == b.as_f64(),
+        (Value::Number(a), Value::Number(b)) => canonical_number(a) == canonical_number(b),
         (Value::Array(a), Value::Array(b)) => {
             a.len() == b.len() && a.iter().zip(b).all(|(a, b)| is_equal(a, b))
         }

@@ -155,6 +155,7 @@ const FOUND: &[(&str, &str)] = &[
     ("data.t", " true "),
     ("data.n", "null"),
     ("data.big", "18446744073709551615"),
+    ("data.whole", "9007199254740993"),
     ("data.o", r#"{"y":[1.0,2],"x":1}"#),
     ("data.e", "[]"),
     ("data.0", "\"zero\""),
@@ -170,6 +171,10 @@ const MISSED: &[(&str, &str)] = &[
     ("data.video.tags.2", "null"),
     ("data.video.tags.-1", "\"a\""),
     ("data.n", "false"),
+    ("data.big", "18446744073709551614"),
+    ("data.whole", "9007199254740992"),
+    ("data.whole", "9007199254740992.0"),
+    ("data.whole", "9007199254740994"),
     ("data.o", r#"{"x":1}"#),
     ("data.o", r#"{"y":[2,1],"x":1}"#),
     ("data.e", "{}"),
@@ -186,7 +191,7 @@ async fn data_is_compared_as_json_on_any_path() {
     let ana = stack.user(&user);
     let data = json!({
         "video": {"id": 42, "ratio": 1.0, "tags": ["a", {"b": [null, "x y"]}]},
-        "a.b": {"c\\": 1, "é": "ü"}, "s": "1", "t": true, "n": null, "big": u64::MAX,
+        "a.b": {"c\\": 1, "é": "ü"}, "s": "1", "t": true, "n": null, "big": u64::MAX, "whole": 9_007_199_254_740_993_u64,
         "o": {"x": 1, "y": [1, 2]}, "e": [], "0": "zero",
     });
     send(
