@@ -103,11 +103,12 @@ impl Ground {
         self.rows().await.into_keys().collect()
     }
 
-    /// The keys of a user's notifications, read consistently.
+    /// The keys of a user's notifications, read consistently, without what remembers duplicates.
     pub async fn inbox(&self, user: &str) -> Vec<RowKey> {
         let query = self.client.query().table_name(self.table());
         let query = query
             .key_condition_expression("pk = :pk AND begins_with(sk, :sk)")
+            .filter_expression("attribute_not_exists(du)")
             .expression_attribute_values(":pk", AttributeValue::S(format!("U#{user}")))
             .expression_attribute_values(":sk", AttributeValue::S("N#".to_owned()));
         let rows = query.consistent_read(true).send().await.unwrap();

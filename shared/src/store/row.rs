@@ -20,6 +20,10 @@ pub type Item = HashMap<String, AttributeValue>;
 
 /// The attribute of a row that is all that remains of a notification.
 pub const TOMBSTONE: &str = "z";
+/// The attribute of a tombstone that names the notification a request was answered with instead.
+pub const DUPLICATE: &str = "du";
+/// How long a tombstone tells repeats what became of a notification, in seconds: 24 h.
+pub const TOMBSTONE_LIFE: i64 = 86_400;
 
 /// The version of this form. A reader refuses a row of a newer one.
 const VERSION: u8 = 1;
