@@ -101,8 +101,6 @@ pub struct Notification {
     pub expires_at: i64,
     /// When it was opened.
     pub read_at: Option<Timestamp>,
-    /// When it was marked as not opened, which outlives the watermarks set before.
-    pub unread_at: Option<Timestamp>,
     /// When the list was opened with it, where no watermark says so.
     pub seen_at: Option<Timestamp>,
     /// When it was hidden from the list.

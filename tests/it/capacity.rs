@@ -35,7 +35,7 @@ const EXPECTED: &[(&str, &str, f64, f64)] = &[
         25.0,
     ),
     ("mark one read", "1 Query, 1 UpdateItem", 1.0, 1.0),
-    ("mark all as read", "2 Query, 1 UpdateItem", 1.0, 2.0),
+    ("mark all as read", "3 Query, 1 UpdateItem", 1.0, 3.0),
     ("mark all as seen", "2 Query, 1 UpdateItem", 1.0, 2.0),
     ("page of 25, nothing unread", "2 Query", 0.0, 1.5),
     ("counts, nothing unread", "2 Query", 0.0, 1.0),

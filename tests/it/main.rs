@@ -26,6 +26,7 @@ mod idempotency;
 mod inbox;
 mod isolation;
 mod machine;
+mod marking;
 mod marks;
 mod outages;
 mod overlaps;

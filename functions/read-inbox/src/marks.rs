@@ -30,15 +30,19 @@ pub async fn one(inbox: &Inbox<'_>, request: &Request, mark: Mark) -> Result<Rep
 /// Marks everything up to an id, or a group as read; answers with the counts.
 pub async fn many(inbox: &Inbox<'_>, request: &Request, watermark: Watermark) -> Result<Reply> {
     http::query(request, &[])?;
-    match extent(http::body(request, MAX_BODY)?, watermark)? {
-        Extent::UpTo(id) => inbox.mark_up_to(watermark, id).await?,
-        Extent::Group(group) => inbox.mark_group(&group).await?,
-    }
-    let marked = Inbox {
+    let extent = extent(http::body(request, MAX_BODY)?, watermark)?;
+    let inbox = Inbox {
         consistent: true,
         ..*inbox
     };
-    Reply::ok(&counts_view(marked.counts().await?))
+    let counts = match extent {
+        Extent::UpTo(id) => inbox.count(&inbox.mark_up_to(watermark, id).await?).await?,
+        Extent::Group(group) => {
+            inbox.mark_group(&group).await?;
+            inbox.counts().await?
+        }
+    };
+    Reply::ok(&counts_view(counts))
 }
 
 fn extent(body: Value, watermark: Watermark) -> Result<Extent> {

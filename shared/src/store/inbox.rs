@@ -134,8 +134,8 @@ impl Store {
         now: Timestamp,
     ) -> Result<Notification> {
         let expression = match mark {
-            Mark::Read => "SET #r = if_not_exists(#r, :now) REMOVE un",
-            Mark::Unread => "SET un = :now REMOVE #r",
+            Mark::Read => "SET #r = if_not_exists(#r, :now)",
+            Mark::Unread => "REMOVE #r",
             Mark::Seen => "SET se = if_not_exists(se, :now)",
             Mark::Archived => "SET ar = if_not_exists(ar, :now)",
             Mark::Unarchived => "REMOVE ar",

@@ -58,8 +58,6 @@ struct Row {
     push: Option<PushRow>,
     #[serde(rename = "r", skip_serializing_if = "Option::is_none", default)]
     read_at: Option<i64>,
-    #[serde(rename = "un", skip_serializing_if = "Option::is_none", default)]
-    unread_at: Option<i64>,
     #[serde(rename = "se", skip_serializing_if = "Option::is_none", default)]
     seen_at: Option<i64>,
     #[serde(rename = "k", skip_serializing_if = "Option::is_none", default)]
@@ -194,7 +192,6 @@ pub fn to_item(notification: &Notification) -> Result<Item> {
         occurred_at: content.occurred_at.map(Timestamp::as_millisecond),
         origin_device: content.origin_device,
         read_at: notification.read_at.map(Timestamp::as_millisecond),
-        unread_at: notification.unread_at.map(Timestamp::as_millisecond),
         seen_at: notification.seen_at.map(Timestamp::as_millisecond),
         archived_at: notification.archived_at.map(Timestamp::as_millisecond),
         dedupe_key: notification.dedupe_key.clone(),
@@ -248,7 +245,6 @@ pub fn from_item(item: Item) -> Result<Notification> {
         },
         expires_at: row.expires_at,
         read_at: row.read_at.and_then(moment),
-        unread_at: row.unread_at.and_then(moment),
         seen_at: row.seen_at.and_then(moment),
         archived_at: row.archived_at.and_then(moment),
         dedupe_key: row.dedupe_key,

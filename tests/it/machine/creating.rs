@@ -87,7 +87,6 @@ impl Life<'_> {
                 content: draft.content.clone(),
                 expires_at: receipt.id.at().as_second() + kept,
                 read_at: None,
-                unread_at: None,
                 seen_at: None,
                 archived_at: None,
                 dedupe_key: draft.dedupe_key.clone(),

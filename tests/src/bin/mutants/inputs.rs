@@ -63,7 +63,7 @@ pub const MUTANTS: &[Mutant] = &[
     },
     Mutant {
         name: "reading a group reads everything",
-        file: "shared/src/inbox.rs",
+        file: "shared/src/inbox/marking.rs",
         from: "n.content.group.as_deref() == Some(group);",
         to: "n.content.group.as_deref() == Some(group) || !group.is_empty();",
         tests: &["it::marks::f44_a_group_is_read_at_once_and_nothing_else"],
@@ -86,7 +86,7 @@ pub const MUTANTS: &[Mutant] = &[
     },
     Mutant {
         name: "the newest 10 are marked one by one",
-        file: "shared/src/inbox.rs",
+        file: "shared/src/inbox/marking.rs",
         from: "const MAX_MARKED: usize = 100;",
         to: "const MAX_MARKED: usize = 10;",
         tests: &[
