@@ -28,6 +28,7 @@ mod isolation;
 mod machine;
 mod marking;
 mod marks;
+mod months;
 mod outages;
 mod overlaps;
 mod patience;

@@ -7,6 +7,7 @@ use shared::http::{self, Reply, Request};
 use shared::id::NotificationId;
 use shared::inbox::Inbox;
 use shared::marks::Watermark;
+use shared::notification::MAX_GROUP;
 use shared::store::Mark;
 
 use crate::list::counts_view;
@@ -51,7 +52,7 @@ fn extent(body: Value, watermark: Watermark) -> Result<Extent> {
     if let Some(mut fields) = Fields::of(body, "", &mut violations) {
         let up_to = fields.text("up_to", 64);
         let group = match watermark {
-            Watermark::Read => fields.text("group", 128),
+            Watermark::Read => fields.text("group", MAX_GROUP),
             Watermark::Seen => None,
         };
         match (up_to, group) {
