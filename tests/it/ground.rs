@@ -166,6 +166,14 @@ impl Http {
         }))
     }
 
+    /// Replaces the token's claims; what is null is not there.
+    pub fn claims(mut self, claims: &Value) -> Http {
+        let mut claims = claims.as_object().unwrap().clone();
+        claims.retain(|_, claim| !claim.is_null());
+        self.0["requestContext"]["authorizer"]["jwt"]["claims"] = json!(claims);
+        self
+    }
+
     pub fn path(mut self, name: &str, value: &str) -> Http {
         self.0["pathParameters"][name] = json!(value);
         self

@@ -29,6 +29,7 @@ mod machine;
 mod marking;
 mod marks;
 mod months;
+mod odd;
 mod outages;
 mod overlaps;
 mod patience;

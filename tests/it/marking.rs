@@ -86,8 +86,7 @@ async fn i9_what_is_unread_again_below_the_watermark_is_covered_by_any_mark_all_
     }
     let unread = async || {
         let shown = inbox(stack, &user).await.into_iter().rev();
-        let unread = shown.map(|n| n["read_at"].is_null()).collect::<Vec<_>>();
-        unread
+        shown.map(|n| n["read_at"].is_null()).collect::<Vec<_>>()
     };
     assert_eq!(unread().await, [true, true, false, false, true]);
     // Older than the watermark, and still as far as it says.
@@ -114,7 +113,7 @@ async fn i9_a_mark_sets_what_was_unread_again_and_a_group_too() {
     grouped["group"] = json!("g");
     let id = create(stack, &grouped).await.1;
     let old = id_aged(Duration::from_mins(1));
-    table::plant(stack, &user, &[old.clone()]).await;
+    table::plant(stack, &user, std::slice::from_ref(&old)).await;
     up_to(&ana, &id).await;
     let path = format!("/v1/me/notifications/{old}/read");
     ana.delete(&path).await.expect(200);

@@ -134,7 +134,10 @@ pub const MUTANTS: &[Mutant] = &[
         file: "shared/src/notification.rs",
         from: "pub const MAX_DATA_DEPTH: usize = 16;",
         to: "pub const MAX_DATA_DEPTH: usize = 60;",
-        tests: &["it::create::what_data_may_hold_is_stored_to_the_byte_and_the_rest_is_refused"],
+        tests: &[
+            "it::create::what_data_may_hold_is_stored_to_the_byte_and_the_rest_is_refused",
+            "it::hostile::f49_what_is_nested_too_deep_is_refused_before_it_is_looked_at",
+        ],
     },
     Mutant {
         name: "a query is not looked at before lambda_http is",
