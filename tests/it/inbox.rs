@@ -96,7 +96,7 @@ async fn f41_pages_of_1_to_100_miss_and_repeat_nothing_whatever_arrives_between_
     let store = Store::new(client.clone(), client, ground.table().to_owned());
     let (user, mut chance) = (UserId::parse("ana").unwrap(), Chance::new(41));
     let mut violations = Vec::new();
-    let draft = parse(note("ana"), "", &mut violations).unwrap();
+    let draft = parse(note("ana"), "", Timestamp::now(), &mut violations).unwrap();
     // By a clock of its own, which goes on by less than a second each time.
     let mut now = Timestamp::now() - Duration::from_mins(1);
     let mut present = BTreeSet::new();
