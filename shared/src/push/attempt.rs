@@ -4,9 +4,9 @@ use std::time::Duration;
 
 use super::deliver::{Job, Run};
 use super::payload;
-use super::removal::{Removal, remove_dead};
 use crate::clock::pause;
 use crate::device::Device;
+use crate::devices::{Removal, remove_dead};
 use crate::id::DeviceId;
 use crate::outcome::{DeviceOutcome, State};
 use crate::push_options::Options;

@@ -3,6 +3,7 @@
 mod attempt;
 mod deliver;
 mod payload;
-mod removal;
+mod trial;
 
 pub use deliver::{Pusher, Target, Undone};
+pub use trial::{Text, Trial, try_out};
