@@ -22,6 +22,7 @@ mod hostile;
 mod idempotency;
 mod inbox;
 mod isolation;
+mod lifecycle;
 mod machine;
 mod marks;
 mod outages;
