@@ -26,7 +26,8 @@ use crate::ground::Ground;
 use crate::machine::{LIVES, number};
 use crate::stack::unique;
 use model::{Change, Place, View, World};
-use reality::{client, notification, stand_in};
+pub use reality::client;
+use reality::{notification, stand_in};
 
 /// The steps of one life.
 const LIFE: u64 = 250;
