@@ -335,3 +335,29 @@ async fn f22_a_test_push_says_what_sns_says_and_removes_what_is_dead() {
     assert_eq!(outcomes, expected.concat());
     assert_eq!(ids(stack, &user).await, ["phone"]);
 }
+
+#[tokio::test]
+async fn f22_a_platform_event_removes_a_dead_device_before_anybody_pushes_to_it() {
+    let data = tempfile::tempdir().unwrap();
+    let stack = Stack::start(data.path());
+    let client = crate::lifecycle::client(stack.sns());
+    let topic = &crate::events::template().topics[0].arn;
+    let set = client.set_platform_application_attributes();
+    let set = set
+        .platform_application_arn("arn:aws:sns:us-east-1:000000000000:app/GCM/local")
+        .attributes("EventEndpointUpdated", topic)
+        .attributes("EventDeliveryFailure", topic);
+    set.send().await.unwrap();
+    let token = "error-disabled-phone";
+    let ana = stack.user("ana");
+    ana.put("/v1/me/devices/phone", &fcm(token))
+        .await
+        .expect(201);
+    assert_eq!(notify(&stack, "ana").await["s"], "sent");
+    eventually("the device is removed", async || {
+        ids(&stack, "ana").await.is_empty().then_some(())
+    })
+    .await;
+    assert_eq!(notify(&stack, "ana").await["s"], "no_device");
+    assert_eq!(stack.pushes(token).await.len(), 1);
+}

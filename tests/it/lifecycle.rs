@@ -149,7 +149,7 @@ impl Life {
                 is_it
             });
             let step = step.unwrap().1;
-            let checked = self.take(step).await;
+            let checked = Box::pin(self.take(step)).await;
             checked.map_err(|difference| format!("step {count}, {step:?}: {difference}"))?;
         }
         // Everybody goes, and nothing is left.
@@ -175,7 +175,7 @@ impl Life {
                 Ok(())
             }
             Step::Send => self.send().await,
-            Step::Race => self.race().await,
+            Step::Race => Box::pin(self.race()).await,
             step => match self.draw(step) {
                 None => Ok(()),
                 Some(change) => self.change(change).await,
@@ -258,7 +258,7 @@ impl Life {
             .await
             .unwrap();
         // A record may come twice.
-        for _ in 0..1 + usize::from(self.chance.one_in(4)) {
+        for _ in 0..=usize::from(self.chance.one_in(4)) {
             let target = (self.users[user].clone(), id);
             let clock = Clock::starting(self.moment());
             let done = self

@@ -281,7 +281,18 @@ async fn f6_an_outage_makes_an_event_come_again_and_removes_nothing_unconfirmed(
             "{operation} {fault:?}"
         );
     }
-    // Once it is written down that the device has gone, the repeat removes the endpoint.
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn f17_a_removal_that_sns_interrupts_is_finished_when_its_event_comes_again() {
+    let ground = Ground::new().await;
+    let devices = ground.function("manage-devices", None);
+    let proxy = ground.proxy(false).await;
+    let cleaner = ground.function("clean-devices", Some(&proxy));
+    let phone = Phone::new();
+    phone.register(&devices).await;
+    let endpoint = phone.endpoint(&ground).await.unwrap();
+    set(&endpoint, "Enabled", "false").await;
     proxy.script(vec![Rule::on(
         "DeleteEndpoint",
         1..=99,
