@@ -23,8 +23,8 @@ pub async fn stand_in(data: &std::path::Path) -> String {
     let state = local::state::State::open(data).unwrap();
     let outbox = local::outbox::router(state.clone(), Vec::new());
     // Nobody listens: the life itself says which event arrives when.
-    let (dispatcher, _) = local::asynchronous::Dispatcher::spawn();
-    let topics = local::topics::Topics::new(&[], [], dispatcher);
+    let clock = state.clock().clone();
+    let topics = local::topics::Topics::new(&[], [], clock);
     let app = local::sns::router(state, topics).merge(outbox);
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let url = format!("http://{}", listener.local_addr().unwrap());
