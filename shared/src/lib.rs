@@ -3,9 +3,8 @@
 //! The modules stand in one line; each may use what stands before it, never what stands after:
 //!
 //! `error` ← `id`, `clock`, `json` ← `contract` ← `push_options`, `outcome`, `device`, `mutes`,
-//! `quiet_hours` ← `preferences`, `notification`, `page` ← `marks`, `filter`, `fold`,
-//! `task` ← `store` ←
-//! `broadcast`, `create`, `inbox`, `sns` ← `push`, `stream` ← `http`, `aws`, `telemetry`
+//! `quiet_hours` ← `preferences`, `notification`, `page` ← `marks`, `filter`, `fold`, `task` ← `store` ←
+//! `broadcast`, `create`, `inbox`, `sns` ← `devices` ← `push`, `stream` ← `http`, `aws`, `telemetry`
 //!
 //! `clock` and `telemetry` read their variable in `aws`, where the environment is read.
 
@@ -15,6 +14,7 @@ pub mod clock;
 pub mod contract;
 pub mod create;
 pub mod device;
+pub mod devices;
 pub mod error;
 pub mod filter;
 pub mod fold;

@@ -43,11 +43,23 @@ const EXPECTED: &[(&str, &str, f64, f64)] = &[
     ("counts, 99 unread", "3 Query", 0.0, 3.0),
     (
         "register a device",
-        "1 CreatePlatformEndpoint, 3 GetItem, 1 TransactWriteItems",
+        "1 CreatePlatformEndpoint, 2 GetItem, 1 TransactWriteItems",
         4.0,
-        3.0,
+        2.0,
     ),
     ("register it unchanged", "1 GetItem", 0.0, 1.0),
+    (
+        "move it to another user",
+        "1 CreatePlatformEndpoint, 3 GetItem, 1 TransactWriteItems",
+        6.0,
+        3.0,
+    ),
+    (
+        "remove it",
+        "1 DeleteEndpoint, 2 GetItem, 1 TransactWriteItems, 1 UpdateItem",
+        5.0,
+        2.0,
+    ),
     ("set preferences", "1 UpdateItem", 1.0, 0.0),
     ("mute somebody", "1 GetItem, 1 UpdateItem", 1.0, 1.0),
     (
@@ -293,12 +305,19 @@ impl Meter {
 
     async fn settings(&mut self, user: &str) {
         let device = json!({"platform": "fcm", "token": unique("token")});
-        let put = Http::new("PUT /v1/me/devices/{device_id}", user)
-            .path("device_id", "phone")
-            .json(&device);
-        self.measure("register a device", "manage-devices", &put)
+        let ask = |method: &str, user: &str| {
+            Http::new(&format!("{method} /v1/me/devices/{{device_id}}"), user)
+                .path("device_id", "phone")
+                .json(&device)
+        };
+        let devices = "manage-devices";
+        let put = ask("PUT", user);
+        self.measure("register a device", devices, &put).await;
+        self.measure("register it unchanged", devices, &put).await;
+        let other = "zoe";
+        self.measure("move it to another user", devices, &ask("PUT", other))
             .await;
-        self.measure("register it unchanged", "manage-devices", &put)
+        self.measure("remove it", devices, &ask("DELETE", other))
             .await;
         let preferences = json!({"types": {"video.liked": {"inbox": true, "push": false}}});
         let preferences = Http::new("PUT /v1/me/preferences", user).json(&preferences);

@@ -30,6 +30,7 @@ const LAYERS: &[&[&str]] = &[
     &["marks", "filter", "fold", "task"],
     &["store"],
     &["broadcast", "create", "inbox", "sns"],
+    &["devices"],
     &["push", "stream"],
     &["http", "aws", "telemetry"],
 ];

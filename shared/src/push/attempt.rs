@@ -5,9 +5,9 @@ use std::time::Duration;
 
 use super::deliver::{Job, Run};
 use super::payload::{self, Sending};
-use super::removal::{Removal, remove_dead};
 use crate::clock::pause;
 use crate::device::Device;
+use crate::devices::{Removal, remove_dead};
 use crate::id::DeviceId;
 use crate::notification::Notification;
 use crate::outcome::{DeviceOutcome, Reason, State};

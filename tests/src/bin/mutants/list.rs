@@ -117,9 +117,9 @@ pub const MUTANTS: &[Mutant] = &[
     },
     Mutant {
         name: "a conflict is not tried again",
-        file: "functions/manage-devices/src/handler.rs",
-        from: "pub const ROUNDS: u32 = 5;",
-        to: "pub const ROUNDS: u32 = 1;",
+        file: "shared/src/devices/register.rs",
+        from: "const ROUNDS: u32 = 3;",
+        to: "const ROUNDS: u32 = 1;",
         tests: &["it::faults::f5_a_conflict_is_tried_again_and_is_a_409_if_it_stays"],
     },
     Mutant {
@@ -131,9 +131,9 @@ pub const MUTANTS: &[Mutant] = &[
     },
     Mutant {
         name: "a moved token stays with the first user",
-        file: "functions/manage-devices/src/register.rs",
-        from: "leaves_other: leaves_other(handler, user, owner.as_ref(), &device.endpoint).await?,",
-        to: "leaves_other: leaves_other(handler, user, owner.as_ref(), &device.endpoint).await? && false,",
+        file: "shared/src/devices/register.rs",
+        from: "leaves_other: leaves_other(store, user, owner.as_ref(), &device.endpoint).await?,",
+        to: "leaves_other: leaves_other(store, user, owner.as_ref(), &device.endpoint).await? && false,",
         tests: &[
             "it::devices::f35_a_token_that_moves_to_another_user_leaves_the_first",
             "it::crashes::f35_i10_a_token_on_the_move_is_never_with_two_users_wherever_it_is_killed",
