@@ -1,5 +1,7 @@
 //! SNS: device endpoints, and one message to one endpoint.
 
+pub mod applications;
+
 use std::error::Error as StdError;
 use std::io;
 

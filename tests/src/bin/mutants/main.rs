@@ -4,6 +4,7 @@
 //! It works on a copy of the checkout in `target/mutants`, with a target folder of its own that is kept for the next
 //! time. A mutant whose text is no longer in the sources is an error: the list must follow the code.
 
+mod applications;
 mod inputs;
 mod list;
 mod stand_ins;
@@ -51,6 +52,7 @@ async fn run() -> Outcome<bool> {
         .iter()
         .chain(inputs::MUTANTS)
         .chain(stand_ins::MUTANTS)
+        .chain(applications::MUTANTS)
         .filter(chosen)
         .collect();
     if mutants.is_empty() {
