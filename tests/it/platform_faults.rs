@@ -1,6 +1,8 @@
 //! The custom resource when secrets are wrong, or SNS and Secrets Manager fail; and the local stack around it.
 
 use std::collections::BTreeMap;
+use std::os::unix::fs::symlink;
+use std::path::Path;
 
 use local::{Options, Stack};
 use serde_json::json;
@@ -181,8 +183,8 @@ async fn what_a_failed_create_could_not_remove_its_rollback_removes() {
     assert!(bench.existing().await.is_empty());
 }
 
-/// Starts a stack on this machine with this secret and version.
-async fn start(data: &std::path::Path, fcm: &str, version: &str) -> Result<Stack, String> {
+/// Starts a stack on this machine with this secret and version, and with the programs in a folder.
+async fn start(data: &Path, programs: &Path, fcm: &str, version: &str) -> Result<Stack, String> {
     let parameters = [
         ("UserIssuer", "https://issuer.local/users"),
         ("UserAudiences", "users"),
@@ -191,13 +193,12 @@ async fn start(data: &std::path::Path, fcm: &str, version: &str) -> Result<Stack
         ("FcmSecretArn", &arn("fcm")),
         ("CredentialsVersion", version),
     ];
+    let parameters = parameters.map(|(name, value)| (name.to_owned(), value.to_owned()));
     let options = Options {
         template: root().join("template.yaml"),
-        parameters: parameters
-            .map(|(name, value)| (name.to_owned(), value.to_owned()))
-            .into(),
+        parameters: parameters.into(),
         secrets: BTreeMap::from([(arn("fcm"), fcm.to_owned())]),
-        binaries: binaries().to_owned(),
+        binaries: programs.to_owned(),
         data: data.to_owned(),
         listener: local::listen(0).unwrap(),
         pages: Vec::new(),
@@ -210,17 +211,43 @@ async fn start(data: &std::path::Path, fcm: &str, version: &str) -> Result<Stack
 #[tokio::test(flavor = "multi_thread")]
 async fn the_local_stack_asks_once_and_again_when_the_properties_change() {
     let data = tempfile::tempdir().unwrap();
+    let data = data.path();
     let good = service_account("x").to_string();
     // A create that fails ends the start, with its reason.
-    let error = start(data.path(), "{}", "1").await.err().unwrap();
+    let error = start(data, binaries(), "{}", "1").await.err().unwrap();
     assert!(
         error.starts_with("resource PlatformApplications: FcmSecretArn"),
         "{error}"
     );
-    start(data.path(), &good, "1").await.unwrap().stop().await;
-    // Nothing has changed, so nobody looks at the secret.
-    start(data.path(), "{}", "1").await.unwrap().stop().await;
-    let error = start(data.path(), "{}", "2").await.err().unwrap();
+    start(data, binaries(), &good, "1")
+        .await
+        .unwrap()
+        .stop()
+        .await;
+    // Nothing has changed, so nobody is asked: here that would fail.
+    let programs = tempfile::tempdir().unwrap();
+    for spec in crate::events::template().functions {
+        let program = match spec.binary.as_str() {
+            "platform-apps" => "/bin/false".into(),
+            binary => binaries().join(binary),
+        };
+        symlink(program, programs.path().join(spec.binary)).unwrap();
+    }
+    start(data, programs.path(), &good, "1")
+        .await
+        .unwrap()
+        .stop()
+        .await;
+    let error = start(data, programs.path(), &good, "2")
+        .await
+        .err()
+        .unwrap();
+    assert!(error.contains("exit status: 1"), "{error}");
+    let error = start(data, binaries(), "{}", "2").await.err().unwrap();
     assert!(error.contains("type is missing"), "{error}");
-    start(data.path(), &good, "2").await.unwrap().stop().await;
+    start(data, binaries(), &good, "2")
+        .await
+        .unwrap()
+        .stop()
+        .await;
 }
