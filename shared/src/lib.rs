@@ -2,7 +2,7 @@
 //!
 //! The modules stand in one line; each may use what stands before it, never what stands after:
 //!
-//! `error` ← `id`, `clock`, `json` ← `contract` ← `push_options`, `outcome`, `device`, `mutes`,
+//! `error` ← `id`, `clock`, `json`, `outgoing` ← `contract`, `secrets` ← `push_options`, `outcome`, `device`, `mutes`,
 //! `quiet_hours` ← `preferences`, `notification`, `page` ← `marks`, `filter`, `fold`, `task` ← `store` ←
 //! `broadcast`, `create`, `inbox`, `sns` ← `devices` ← `push`, `stream` ← `http`, `aws`, `telemetry`
 //!
@@ -26,11 +26,13 @@ pub mod marks;
 pub mod mutes;
 pub mod notification;
 pub mod outcome;
+pub mod outgoing;
 pub mod page;
 pub mod preferences;
 pub mod push;
 pub mod push_options;
 pub mod quiet_hours;
+pub mod secrets;
 pub mod sns;
 pub mod store;
 pub mod stream;

@@ -157,6 +157,11 @@ impl Stack {
         self.text("sns")
     }
 
+    /// Where the Secrets Manager stand-in answers.
+    pub fn secrets(&self) -> &str {
+        self.text("secrets")
+    }
+
     /// The table's name.
     pub fn table(&self) -> &str {
         self.text("table")

@@ -111,8 +111,24 @@ impl Server {
         self.http("POST /", &form(action, parameters)).await
     }
 
+    /// Creates both applications, if they are not there.
+    pub(super) async fn applications(&self) {
+        for platform in ["GCM", "APNS"] {
+            let parameters = [
+                ("Name", "local"),
+                ("Platform", platform),
+                ("Attributes.entry.1.key", "PlatformPrincipal"),
+                ("Attributes.entry.1.value", "principal"),
+                ("Attributes.entry.2.key", "PlatformCredential"),
+                ("Attributes.entry.2.value", "secret"),
+            ];
+            self.call("CreatePlatformApplication", &parameters).await;
+        }
+    }
+
     /// Has the application's events of these kinds sent to the topic.
     pub(super) async fn subscribe(&self, application: &str, attributes: &[&str]) {
+        self.applications().await;
         for attribute in attributes {
             let parameters = [
                 ("PlatformApplicationArn", application),

@@ -4,6 +4,7 @@
 //! It works on a copy of the checkout in `target/mutants`, with a target folder of its own that is kept for the next
 //! time. A mutant whose text is no longer in the sources is an error: the list must follow the code.
 
+mod applications;
 mod devices;
 mod inputs;
 mod list;
@@ -55,6 +56,7 @@ async fn run() -> Outcome<bool> {
         .chain(stand_ins::MUTANTS)
         .chain(time::MUTANTS)
         .chain(devices::MUTANTS)
+        .chain(applications::MUTANTS)
         .filter(chosen)
         .collect();
     if mutants.is_empty() {
