@@ -8,6 +8,7 @@ mod applications;
 mod devices;
 mod inputs;
 mod list;
+mod pushes;
 mod stand_ins;
 mod time;
 
@@ -53,6 +54,7 @@ async fn run() -> Outcome<bool> {
     let mutants: Vec<&Mutant> = list::MUTANTS
         .iter()
         .chain(inputs::MUTANTS)
+        .chain(pushes::MUTANTS)
         .chain(stand_ins::MUTANTS)
         .chain(time::MUTANTS)
         .chain(devices::MUTANTS)
