@@ -10,7 +10,7 @@ use crate::output::say;
 use crate::routes::Routes;
 use crate::state::State;
 use crate::table::Tables;
-use crate::template::{FunctionSpec, Template};
+use crate::template::{FunctionSpec, ScheduleSource, Template};
 use crate::tokens::Signer;
 use crate::topics::Topics;
 use crate::{door, mapping, queue, schedule, sns};
@@ -81,32 +81,24 @@ impl Stack {
             Tables::start_with_clock(&options.data, &template.tables, clock.clone()).await?;
 
         let mut tasks = Vec::new();
-        let (sns_listener, sqs_listener) = (listen(0)?, listen(0)?);
-        let (sns, sqs) = (sns_listener.local_addr()?, sqs_listener.local_addr()?);
+        let (push_listener, queue_listener) = (listen(0)?, listen(0)?);
+        let (sns, sqs) = (push_listener.local_addr()?, queue_listener.local_addr()?);
         let endpoints = BTreeMap::from([
             ("AWS_ENDPOINT_URL_DYNAMODB".to_owned(), tables.url()),
             ("AWS_ENDPOINT_URL_SNS".to_owned(), format!("http://{sns}")),
             ("AWS_ENDPOINT_URL_SQS".to_owned(), format!("http://{sqs}")),
         ]);
-        let functions: BTreeMap<_, _> = (template.functions.iter().zip(binaries))
-            .map(|(spec, binary)| {
-                let function = Function::with_clock(spec, binary, &endpoints, clock.clone());
-                (spec.logical_id.clone(), function)
-            })
-            .collect();
+        let functions = functions(&template, binaries, &endpoints, &clock);
         let asynchronous = asynchronous(&template, &functions, &state).await?;
         let topics = topics(&template, &asynchronous, clock.clone());
         for (listener, what, router) in [
-            (sns_listener, "SNS", sns::router(state.clone(), topics)),
-            (sqs_listener, "SQS", queue::router(state.clone())),
+            (push_listener, "SNS", sns::router(state.clone(), topics)),
+            (queue_listener, "SQS", queue::router(state.clone())),
         ] {
             tasks.push(serve(listener, what, door::programs_only(router))?);
         }
         tasks.extend(mappings(&template, &functions, &tables, &state)?);
-        for source in template.schedules.clone() {
-            let function = asynchronous[&source.function].clone();
-            tasks.push(schedule::spawn(source, function, state.clone()));
-        }
+        tasks.extend(schedules(&template, &asynchronous, &state));
 
         let api = options.listener.local_addr()?;
         let gateway = Gateway {
@@ -120,18 +112,14 @@ impl Stack {
         };
         let own = outbox::router(state, options.pages);
         tasks.push(serve(options.listener, "the API", gateway.router(own))?);
-        let dynamodb = tables.url();
-        let table_names = template
-            .tables
-            .into_iter()
-            .map(|table| table.name)
-            .collect();
         Ok(Self {
             api,
             sns,
             sqs,
-            dynamodb,
-            table_names,
+            dynamodb: tables.url(),
+            table_names: (template.tables.into_iter())
+                .map(|table| table.name)
+                .collect(),
             functions,
             tasks,
             _asynchronous: asynchronous,
@@ -198,6 +186,21 @@ impl Drop for Stack {
     }
 }
 
+/// The functions by logical id.
+fn functions(
+    template: &Template,
+    binaries: Vec<PathBuf>,
+    endpoints: &BTreeMap<String, String>,
+    clock: &Clock,
+) -> BTreeMap<String, Function> {
+    (template.functions.iter().zip(binaries))
+        .map(|(spec, binary)| {
+            let function = Function::with_clock(spec, binary, endpoints, clock.clone());
+            (spec.logical_id.clone(), function)
+        })
+        .collect()
+}
+
 /// The template's topics, connected to the functions that listen.
 fn topics(
     template: &Template,
@@ -243,6 +246,19 @@ fn mappings(
         tasks.push(mapping::poller::spawn(source, function, state.clone()));
     }
     Ok(tasks)
+}
+
+/// Starts what invokes functions by the clock.
+fn schedules(
+    template: &Template,
+    functions: &BTreeMap<String, AsyncFunction>,
+    state: &State,
+) -> Vec<JoinHandle<()>> {
+    let start = |source: ScheduleSource| {
+        let function = functions[&source.function].clone();
+        schedule::spawn(source, function, state.clone())
+    };
+    template.schedules.iter().cloned().map(start).collect()
 }
 
 /// Serves until the task is aborted.

@@ -102,22 +102,22 @@ fn bodies(event: &Value) -> Vec<&str> {
 }
 
 /// Names the records with the body `bad`.
-fn report(event: &Value) -> Invoked {
+fn named(event: &Value) -> Vec<u8> {
     let records = event["Records"].as_array().unwrap().iter();
     let bad = records.filter(|record| record["body"] == "bad");
     let failures: Vec<Value> = bad
         .map(|record| json!({"itemIdentifier": record["messageId"]}))
         .collect();
-    Ok(json!({"batchItemFailures": failures})
+    json!({"batchItemFailures": failures})
         .to_string()
-        .into_bytes())
+        .into_bytes()
 }
 
 #[tokio::test]
 async fn what_the_answer_names_comes_again_and_is_a_dead_letter_in_the_end() {
     let fixture = Fixture::new();
     fixture.send(&["one", "bad", "two"]).await;
-    let (task, mut seen) = fixture.start(report);
+    let (task, mut seen) = fixture.start(|event| Ok(named(event)));
     let first = seen.recv().await.unwrap();
     assert_eq!(bodies(&first), ["one", "bad", "two"]);
     fixture.holds("work", &["bad"]).await;
@@ -136,7 +136,7 @@ async fn what_the_answer_names_comes_again_and_is_a_dead_letter_in_the_end() {
 async fn a_record_is_as_lambda_makes_it() {
     let fixture = Fixture::new();
     fixture.send(&["Test message."]).await;
-    let (task, mut seen) = fixture.start(report);
+    let (task, mut seen) = fixture.start(|event| Ok(named(event)));
     let event = seen.recv().await.unwrap();
     task.abort();
     let mut record = event["Records"][0].clone();
@@ -188,7 +188,7 @@ async fn without_reports_any_answer_is_success() {
     let mut fixture = Fixture::new();
     fixture.source.report_failures = false;
     fixture.send(&["bad"]).await;
-    let (task, mut seen) = fixture.start(report);
+    let (task, mut seen) = fixture.start(|event| Ok(named(event)));
     seen.recv().await.unwrap();
     fixture.holds("work", &[]).await;
     task.abort();
@@ -240,7 +240,7 @@ async fn an_event_is_never_larger_than_lambda_takes() {
     // Each byte is two in JSON.
     let large = "\"".repeat(1024 * 1024);
     fixture.send(&[large.as_str(); 4]).await;
-    let (task, mut seen) = fixture.start(report);
+    let (task, mut seen) = fixture.start(|event| Ok(named(event)));
     let mut left = 4;
     while left > 0 {
         let event = seen.recv().await.unwrap();

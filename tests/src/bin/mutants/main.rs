@@ -7,6 +7,7 @@
 mod inputs;
 mod list;
 mod stand_ins;
+mod time;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::error::Error;
@@ -51,6 +52,7 @@ async fn run() -> Outcome<bool> {
         .iter()
         .chain(inputs::MUTANTS)
         .chain(stand_ins::MUTANTS)
+        .chain(time::MUTANTS)
         .filter(chosen)
         .collect();
     if mutants.is_empty() {
