@@ -153,6 +153,7 @@ async fn a_busy_function_ends_what_it_does_and_the_next_event_sees_the_new_time(
     forward(&api, 3600).await;
     small.events_are(2).await;
     small.hold(false);
+    small.answers_are(2).await;
     forward(&api, 3600).await;
     small.events_are(3).await;
     let clocks = small.clocks();
