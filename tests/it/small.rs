@@ -27,7 +27,6 @@ while curl -sf -D "$DATA/head.$$" -o "$DATA/event.$$" "$api/next"; do
   { cat "$DATA/event.$$"; echo; } >>"$DATA/events"
   while [ -e "$DATA/hold" ]; do sleep 0.02; done
   curl -sf -d '{}' "$api/$id/$how"
-  echo "$id" >>"$DATA/answers"
 done
 "#;
 
@@ -78,14 +77,6 @@ impl Small {
     /// For each event the process that got it, and how far ahead it was told the clock is.
     pub fn clocks(&self) -> Vec<String> {
         self.lines("clocks")
-    }
-
-    /// Waits until the function has answered so many events.
-    pub async fn answers_are(&self, count: usize) {
-        eventually("the answers", async || {
-            (self.lines("answers").len() == count).then_some(())
-        })
-        .await;
     }
 
     fn lines(&self, file: &str) -> Vec<String> {
