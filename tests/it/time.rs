@@ -1,5 +1,7 @@
 //! The local stack's clock, and what goes by it: schedules, queues, retries, functions.
 
+use std::path::Path;
+
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
@@ -153,6 +155,12 @@ async fn a_busy_function_ends_what_it_does_and_the_next_event_sees_the_new_time(
     forward(&api, 3600).await;
     small.events_are(2).await;
     small.hold(false);
+    let first = small.clocks()[0].split(' ').next().unwrap().to_owned();
+    let running = Path::new("/proc").join(first);
+    eventually("the first process is gone", async || {
+        (!running.exists()).then_some(())
+    })
+    .await;
     forward(&api, 3600).await;
     small.events_are(3).await;
     let clocks = small.clocks();

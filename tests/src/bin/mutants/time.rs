@@ -12,9 +12,9 @@ pub const MUTANTS: &[Mutant] = &[
     },
     Mutant {
         name: "a function reads the time by itself",
-        file: "functions/read-inbox/src/handler.rs",
-        from: "let now = clock::wall();",
-        to: "let now = jiff::Timestamp::now();",
+        file: "functions/create-notifications/src/handler.rs",
+        from: "Clock::starting(clock::wall())",
+        to: "Clock::starting(jiff::Timestamp::now())",
         tests: &["it::tidy::each_fact_has_one_home"],
     },
     Mutant {
