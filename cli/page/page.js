@@ -243,9 +243,17 @@ async function loadPhones() {
   }
 }
 
+// The time of the functions and services, which may be ahead of this machine's.
+async function loadClock() {
+  const { now, ahead_seconds: ahead } = await (await fetch("clock")).json();
+  const shown = $("#now");
+  shown.dateTime = now;
+  shown.textContent = new Date(now).toLocaleString() + (ahead ? ` (${ahead.toLocaleString()} s ahead)` : "");
+}
+
 let drawn = "";
 async function refresh() {
-  await Promise.all([loadPhones(), ...users.map(loadInbox)]);
+  await Promise.all([loadPhones(), loadClock(), ...users.map(loadInbox)]);
   const told = [...phones.values()].map((phone) => [phone.token, phone.user, phone.enabled]);
   const now = JSON.stringify([users.map((user) => [user.data, user.meta, user.problem]), told]);
   if (now !== drawn) draw();
@@ -309,6 +317,13 @@ async function start() {
     const user = users.find((one) => one.id === id);
     await call("PUT", `/v1/me/devices/${encodeURIComponent(device)}`, user.token, { platform, token });
     return `${device} is registered`;
+  });
+
+  onSubmit($("#clock"), async ({ seconds }) => {
+    const body = JSON.stringify({ forward_seconds: Number(seconds) });
+    const response = await fetch("clock", { method: "POST", headers: { "content-type": "application/json" }, body });
+    if (!response.ok) throw new Error((await response.json()).message);
+    return "";
   });
 
   // What reaches an inbox without a push shows up, too.

@@ -62,15 +62,42 @@ pub fn claims(holder: &Holder) -> Value {
     })
 }
 
+/// The secrets with the credentials for Google and Apple: parameter, and the secret's name.
+const SECRETS: [(&str, &str); 3] = [
+    ("FcmSecretArn", "fcm"),
+    ("ApnsSecretArn", "apns"),
+    ("ApnsSandboxSecretArn", "apns-sandbox"),
+];
+
+fn secret_arn(name: &str) -> String {
+    let (region, account) = (local::template::REGION, local::template::ACCOUNT);
+    format!("arn:aws:secretsmanager:{region}:{account}:secret:{name}-local")
+}
+
+/// What the secrets hold, by ARN: credentials of the right form that are good for nothing.
+pub fn secrets() -> BTreeMap<String, String> {
+    let key = "-----BEGIN PRIVATE KEY-----\nbm90IGEga2V5OiBmb3IgdGhlIGxvY2FsIHN0YWNrIG9ubHk=\n-----END PRIVATE KEY-----\n";
+    let account = json!({
+        "type": "service_account",
+        "project_id": "local",
+        "private_key_id": "local",
+        "private_key": key,
+        "client_email": "nobody@local.invalid",
+    });
+    let token_key = json!({
+        "key_id": "LOCALKEY00",
+        "team_id": "LOCALTEAM0",
+        "bundle_id": "invalid.local.app",
+        "private_key": key,
+    });
+    let text = |name: &str| if name == "fcm" { &account } else { &token_key }.to_string();
+    SECRETS
+        .map(|(_, name)| (secret_arn(name), text(name)))
+        .into()
+}
+
 /// The template's parameters for a stack whose API is on this port.
 pub fn parameters(port: u16) -> BTreeMap<String, String> {
-    let app = |platform: &str| {
-        format!(
-            "arn:aws:sns:{}:{}:app/{platform}/local",
-            local::template::REGION,
-            local::template::ACCOUNT
-        )
-    };
     [
         ("UserIssuer", USER_ISSUER.to_owned()),
         ("UserAudiences", USER_AUDIENCE.to_owned()),
@@ -81,12 +108,11 @@ pub fn parameters(port: u16) -> BTreeMap<String, String> {
             "CorsOrigins",
             format!("http://localhost:{port},http://127.0.0.1:{port}"),
         ),
-        ("FcmApplicationArn", app("GCM")),
-        ("ApnsApplicationArn", app("APNS")),
-        ("ApnsSandboxApplicationArn", app("APNS_SANDBOX")),
     ]
+    .into_iter()
+    .chain(SECRETS.map(|(parameter, name)| (parameter, secret_arn(name))))
     .map(|(name, value)| (name.to_owned(), value))
-    .into()
+    .collect()
 }
 
 /// The page with the phones, and the tokens it works with: signed when it is loaded, because the service may run for

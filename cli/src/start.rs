@@ -52,6 +52,7 @@ async fn start(options: &Start) -> Result<Stack> {
     let stack = Stack::start(local::Options {
         template,
         parameters,
+        secrets: product::secrets(),
         binaries,
         data,
         listener,

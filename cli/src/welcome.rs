@@ -58,6 +58,7 @@ pub fn json_line(stack: &Stack) -> Value {
         "page": stack.page_url(),
         "pid": std::process::id(),
         "dynamodb": stack.dynamodb_url(),
+        "secrets": stack.secrets_url(),
         "sns": stack.sns_url(),
         "sqs": stack.sqs_url(),
         "table": stack.table_names().first(),

@@ -82,7 +82,9 @@ impl AsyncFunction {
             }),
             tasks: Arc::default(),
         };
-        open.into_iter().for_each(|event| events.run(event));
+        for event in open {
+            events.run(event);
+        }
         Ok(events)
     }
 

@@ -11,6 +11,10 @@ const STACK_NAME: &str = "local";
 /// A condition that is nested deeper than this refers to itself.
 const MAX_DEPTH: usize = 64;
 
+/// Stands before and after a custom resource's attribute, which is known only when its function was asked. No template
+/// can hold it.
+pub const PENDING: char = '\u{1}';
+
 /// Everything a template's value may refer to.
 pub struct Scope {
     parameters: BTreeMap<String, Value>,
@@ -215,6 +219,11 @@ impl Scope {
                     resource.name
                 ),
                 "AWS::SNS::Topic" => topic_arn(&resource.name),
+                kind if is_custom(kind) => {
+                    return Err(Error::new(format!(
+                        "{place}: a reference to {name}, an {kind}, is not supported by the local stack"
+                    )));
+                }
                 _ => resource.name.clone(),
             })));
         }
@@ -255,6 +264,13 @@ impl Scope {
                 format!("arn:aws:logs:{REGION}:{ACCOUNT}:log-group:{name}:*")
             }
             ("AWS::IAM::Role", "Arn") => format!("arn:aws:iam::{ACCOUNT}:role/{name}"),
+            (kind, _)
+                if is_custom(kind)
+                    && (place.contains(": property Environment")
+                        || place.starts_with("output ")) =>
+            {
+                format!("{PENDING}{id}.{attribute}{PENDING}")
+            }
             (kind, _) => {
                 return Err(Error::new(format!(
                     "{place}: attribute {attribute} of {id}, an {kind}, is not supported by the local stack"
@@ -306,6 +322,11 @@ pub fn function_arn(name: &str) -> String {
 /// The ARN of the topic of this name.
 pub fn topic_arn(name: &str) -> String {
     format!("arn:aws:sns:{REGION}:{ACCOUNT}:{name}")
+}
+
+/// Whether a resource of this type is made by a function.
+pub fn is_custom(kind: &str) -> bool {
+    kind.starts_with("Custom::") || kind == "AWS::CloudFormation::CustomResource"
 }
 
 /// The text of a scalar: `CloudFormation` does not tell `90` from `"90"`.

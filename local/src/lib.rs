@@ -7,6 +7,7 @@
 mod asynchronous;
 mod clock;
 mod cors;
+mod custom;
 mod door;
 mod error;
 pub mod filter;
@@ -25,6 +26,7 @@ pub mod queue;
 mod routes;
 mod runtime_api;
 mod schedule;
+pub mod secrets;
 pub mod sns;
 mod stack;
 pub mod state;

@@ -1,7 +1,8 @@
-//! SNS, as narrow as it is used: its query protocol, platform endpoints, publishing to them and to the template's topics.
+//! SNS, as narrow as it is used: its query protocol, platform applications, their endpoints, publishing to them and to the
+//! template's topics.
 //!
-//! Every platform application `arn:aws:sns:us-east-1:000000000000:app/<platform>/<name>` exists. Accepted pushes go to the
-//! outbox before they are answered; no device is ever spoken to.
+//! As long as no platform application was created, every `arn:aws:sns:us-east-1:000000000000:app/<platform>/<name>` takes
+//! endpoints. Accepted pushes go to the outbox before they are answered; no device is ever spoken to.
 
 mod answers;
 mod applications;
@@ -66,6 +67,8 @@ async fn serve(
 async fn act(service: &Service, body: &[u8]) -> std::result::Result<Response, Refusal> {
     let form = Form::parse(body)?;
     let reply = match form.get("Action").unwrap_or_default() {
+        "CreatePlatformApplication" => applications::create(service, &form).await,
+        "DeletePlatformApplication" => applications::delete(service, &form).await,
         "CreatePlatformEndpoint" => endpoints::create(service, &form).await,
         "GetEndpointAttributes" => endpoints::get_attributes(service, &form).await,
         "SetEndpointAttributes" => endpoints::set_attributes(service, &form).await,

@@ -1,19 +1,19 @@
 //! A whole stack in one process: everything the template names, started, connected, and ended together.
 
 use crate::asynchronous::AsyncFunction;
-use crate::clock::Clock;
 use crate::error::{Error, Result};
 use crate::function::Function;
 use crate::gateway::{self, Gateway};
 use crate::outbox::{self, Page};
 use crate::output::say;
 use crate::routes::Routes;
+use crate::secrets::SecretsManager;
 use crate::state::State;
 use crate::table::Tables;
 use crate::template::{FunctionSpec, Template};
 use crate::tokens::Signer;
 use crate::topics::Topics;
-use crate::{door, mapping, queue, schedule, sns};
+use crate::{custom, door, mapping, queue, schedule, sns};
 use axum::Router;
 use std::collections::BTreeMap;
 use std::fs::{File, TryLockError};
@@ -30,6 +30,8 @@ pub struct Options {
     pub template: PathBuf,
     /// The values of its parameters.
     pub parameters: BTreeMap<String, String>,
+    /// What Secrets Manager holds, by ARN.
+    pub secrets: BTreeMap<String, String>,
     /// The folder with one program per function, named by `Metadata.BuildProperties.Binary`.
     pub binaries: PathBuf,
     /// The folder that outlives the stack: tables, checkpoints, the token key. Made if it is missing.
@@ -45,14 +47,60 @@ pub struct Stack {
     api: SocketAddr,
     sns: SocketAddr,
     sqs: SocketAddr,
+    secrets: SecretsManager,
     dynamodb: String,
     table_names: Vec<String>,
     functions: BTreeMap<String, Function>,
-    tasks: Vec<JoinHandle<()>>,
+    tasks: Tasks,
     _asynchronous: BTreeMap<String, AsyncFunction>,
     _tables: Tables,
     /// Released when everything else has ended.
     _lock: File,
+}
+
+/// What runs beside the functions; it ends when this is dropped, with a start that fails, too.
+struct Tasks(Vec<JoinHandle<()>>);
+
+impl Tasks {
+    /// Serves programs on a port of its own.
+    fn serve(&mut self, what: &'static str, router: Router) -> Result<SocketAddr> {
+        let listener = listen(0)?;
+        let address = listener.local_addr()?;
+        let task = serve(listener, what, door::programs_only(router))?;
+        self.0.push(task);
+        Ok(address)
+    }
+
+    /// Connects the functions with what invokes them: topics, mappings, schedules.
+    async fn connect(
+        &mut self,
+        template: &Template,
+        functions: &BTreeMap<String, Function>,
+        topics: &Topics,
+        tables: &Tables,
+        state: &State,
+    ) -> Result<BTreeMap<String, AsyncFunction>> {
+        let asynchronous = asynchronous(template, functions, state).await?;
+        for subscription in &template.subscriptions {
+            let function = asynchronous[&subscription.function].clone();
+            topics.subscribe(&subscription.topic, function.into());
+        }
+        self.0.extend(mappings(template, functions, tables, state)?);
+        for source in template.schedules.clone() {
+            let function = asynchronous[&source.function].clone();
+            self.0
+                .push(schedule::spawn(source, function, state.clone()));
+        }
+        Ok(asynchronous)
+    }
+}
+
+impl Drop for Tasks {
+    fn drop(&mut self) {
+        for task in &self.0 {
+            task.abort();
+        }
+    }
 }
 
 /// Takes a port of this machine for the API; 0 takes a free one.
@@ -68,9 +116,9 @@ pub fn listen(port: u16) -> Result<TcpListener> {
 impl Stack {
     /// Starts everything; when this returns, the API answers.
     pub async fn start(options: Options) -> Result<Self> {
-        let template = Template::load(&options.template, &options.parameters)?;
+        let mut template = Template::load(&options.template, &options.parameters)?;
         let binaries = binaries(&template.functions, &options.binaries)?;
-        let spec = template.api.clone().unwrap_or_default();
+        let spec = template.api.take().unwrap_or_default();
         let routes = Routes::new(&spec.routes)?;
         let lock = hold(&options.data)?;
         let signer = Signer::open(&options.data)?;
@@ -80,33 +128,23 @@ impl Stack {
         let tables =
             Tables::start_with_clock(&options.data, &template.tables, clock.clone()).await?;
 
-        let mut tasks = Vec::new();
-        let (sns_listener, sqs_listener) = (listen(0)?, listen(0)?);
-        let (sns, sqs) = (sns_listener.local_addr()?, sqs_listener.local_addr()?);
-        let endpoints = BTreeMap::from([
-            ("AWS_ENDPOINT_URL_DYNAMODB".to_owned(), tables.url()),
-            ("AWS_ENDPOINT_URL_SNS".to_owned(), format!("http://{sns}")),
-            ("AWS_ENDPOINT_URL_SQS".to_owned(), format!("http://{sqs}")),
-        ]);
-        let functions: BTreeMap<_, _> = (template.functions.iter().zip(binaries))
-            .map(|(spec, binary)| {
-                let function = Function::with_clock(spec, binary, &endpoints, clock.clone());
-                (spec.logical_id.clone(), function)
-            })
-            .collect();
-        let asynchronous = asynchronous(&template, &functions, &state).await?;
-        let topics = topics(&template, &asynchronous, clock.clone());
-        for (listener, what, router) in [
-            (sns_listener, "SNS", sns::router(state.clone(), topics)),
-            (sqs_listener, "SQS", queue::router(state.clone())),
-        ] {
-            tasks.push(serve(listener, what, door::programs_only(router))?);
-        }
-        tasks.extend(mappings(&template, &functions, &tables, &state)?);
-        for source in template.schedules.clone() {
-            let function = asynchronous[&source.function].clone();
-            tasks.push(schedule::spawn(source, function, state.clone()));
-        }
+        let mut tasks = Tasks(Vec::new());
+        let topics = Topics::new(&template.topics, [], clock.clone());
+        let sns = tasks.serve("SNS", sns::router(state.clone(), topics.clone()))?;
+        let sqs = tasks.serve("SQS", queue::router(state.clone()))?;
+        let secrets = SecretsManager::start(options.secrets)?;
+        let endpoints = [
+            ("DYNAMODB", tables.url()),
+            ("SECRETS_MANAGER", secrets.url().to_owned()),
+            ("SNS", format!("http://{sns}")),
+            ("SQS", format!("http://{sqs}")),
+        ];
+        let endpoints = endpoints.map(|(name, url)| (format!("AWS_ENDPOINT_URL_{name}"), url));
+        let endpoints = BTreeMap::from(endpoints);
+        let functions = functions(&mut template, &binaries, &endpoints, &state).await?;
+        let asynchronous = tasks
+            .connect(&template, &functions, &topics, &tables, &state)
+            .await?;
 
         let api = options.listener.local_addr()?;
         let gateway = Gateway {
@@ -119,19 +157,18 @@ impl Stack {
             body_time: gateway::BODY_TIME,
         };
         let own = outbox::router(state, options.pages);
-        tasks.push(serve(options.listener, "the API", gateway.router(own))?);
+        tasks
+            .0
+            .push(serve(options.listener, "the API", gateway.router(own))?);
         let dynamodb = tables.url();
-        let table_names = template
-            .tables
-            .into_iter()
-            .map(|table| table.name)
-            .collect();
+        let names = template.tables.into_iter().map(|table| table.name);
         Ok(Self {
             api,
             sns,
             sqs,
+            secrets,
             dynamodb,
-            table_names,
+            table_names: names.collect(),
             functions,
             tasks,
             _asynchronous: asynchronous,
@@ -170,6 +207,12 @@ impl Stack {
         format!("http://{}", self.sqs)
     }
 
+    /// Where secrets answer the protocol of Secrets Manager.
+    #[must_use]
+    pub fn secrets_url(&self) -> &str {
+        self.secrets.url()
+    }
+
     /// The tables' names, in the template's order of logical ids.
     #[must_use]
     pub fn table_names(&self) -> &[String] {
@@ -178,7 +221,7 @@ impl Stack {
 
     /// Ends everything and waits until no process is left.
     pub async fn stop(self) {
-        for task in &self.tasks {
+        for task in &self.tasks.0 {
             task.abort();
         }
         for function in self.functions.values() {
@@ -189,26 +232,10 @@ impl Stack {
 
 impl Drop for Stack {
     fn drop(&mut self) {
-        for task in &self.tasks {
-            task.abort();
-        }
         for function in self.functions.values() {
             function.end();
         }
     }
-}
-
-/// The template's topics, connected to the functions that listen.
-fn topics(
-    template: &Template,
-    functions: &BTreeMap<String, AsyncFunction>,
-    clock: Clock,
-) -> Topics {
-    let listeners = (template.subscriptions.iter()).map(|subscription| {
-        let function = functions[&subscription.function].clone();
-        (subscription.topic.clone(), function.into())
-    });
-    Topics::new(&template.topics, listeners, clock)
 }
 
 /// The functions as they are invoked by who does not wait for them.
@@ -255,6 +282,34 @@ fn serve(listener: TcpListener, what: &'static str, router: Router) -> Result<Jo
             say(format_args!("{what} ended: {error}"));
         }
     }))
+}
+
+/// The functions, which can be invoked. Those behind custom resources come first: the others' variables may hold what
+/// they answer.
+async fn functions(
+    template: &mut Template,
+    binaries: &[PathBuf],
+    endpoints: &BTreeMap<String, String>,
+    state: &State,
+) -> Result<BTreeMap<String, Function>> {
+    let customs = template.customs.clone();
+    let is_first = |spec: &FunctionSpec| customs.iter().any(|c| c.function == spec.logical_id);
+    let make = |template: &Template, first: bool| {
+        let specs = template.functions.iter().zip(binaries);
+        let specs = specs.filter(|(spec, _)| is_first(spec) == first);
+        specs
+            .map(|(spec, binary)| {
+                let function =
+                    Function::with_clock(spec, binary.clone(), endpoints, state.clock().clone());
+                (spec.logical_id.clone(), function)
+            })
+            .collect::<BTreeMap<_, _>>()
+    };
+    let mut functions = make(template, true);
+    let answers = custom::settle(state, &customs, &functions).await?;
+    template.fill(&answers)?;
+    functions.extend(make(template, false));
+    Ok(functions)
 }
 
 /// The functions' programs, in their order.

@@ -1,5 +1,6 @@
-//! The local stack's own memory: one `SQLite` file with stream checkpoints, endpoints, accepted pushes, queue messages,
-//! events that wait for a function, and the clock. What was answered survives `kill -9`.
+//! The local stack's own memory: one `SQLite` file with stream checkpoints, custom resources, platform applications,
+//! endpoints, accepted pushes, queue messages, events that wait for a function, and the clock. What was answered survives
+//! `kill -9`.
 
 use crate::clock::{self, Clock, Move};
 use crate::error::{Error, Result};
@@ -10,10 +11,12 @@ use std::time::Duration;
 use tokio::sync::watch;
 
 /// Raised with every change of [`SCHEMA`]; a file of another version is refused.
-const VERSION: i64 = 2;
+const VERSION: i64 = 3;
 
 const SCHEMA: &str = "
 CREATE TABLE IF NOT EXISTS checkpoints (source TEXT PRIMARY KEY, sequence TEXT NOT NULL) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS custom_resources (
+    id TEXT PRIMARY KEY, properties TEXT NOT NULL, physical_id TEXT NOT NULL, data TEXT NOT NULL);
 CREATE TABLE IF NOT EXISTS endpoints (
     arn TEXT PRIMARY KEY, application TEXT NOT NULL, token TEXT NOT NULL, enabled INTEGER NOT NULL,
     user_data TEXT NOT NULL, UNIQUE (application, token));

@@ -1,4 +1,5 @@
-//! The part of a SAM template that means something on this machine, resolved: no intrinsic function is left in it.
+//! The part of a SAM template that means something on this machine, resolved: no intrinsic function is left in it, but
+//! for the attributes of custom resources in the functions' variables ([`Template::fill`]).
 //!
 //! What the local stack cannot honour is an [`Error`] that names the resource and the property; what has no meaning here
 //! (roles, log groups, backups, encryption at rest) is listed by name beside the code that skips it.
@@ -6,6 +7,7 @@
 mod api;
 mod asynchronous;
 mod connections;
+mod custom;
 mod function;
 mod properties;
 mod queue;
@@ -14,6 +16,8 @@ mod resources;
 mod schedule;
 mod sqs;
 mod stream;
+
+pub use custom::Answers;
 
 use crate::error::{Error, Result};
 use crate::intrinsics::Scope;
@@ -42,6 +46,8 @@ pub struct Template {
     pub queues: Vec<QueueSpec>,
     /// The topics.
     pub topics: Vec<TopicSpec>,
+    /// The custom resources.
+    pub customs: Vec<CustomSpec>,
     /// What connects table streams to functions.
     pub streams: Vec<StreamSource>,
     /// What connects topics to functions.
@@ -134,6 +140,19 @@ pub struct Subscription {
     pub function: String,
     /// The topic's ARN.
     pub topic: String,
+}
+
+/// A custom resource: a function of the template makes it.
+#[derive(Debug, Clone)]
+pub struct CustomSpec {
+    /// Its name in the template.
+    pub logical_id: String,
+    /// Its type.
+    pub kind: String,
+    /// The function's logical id.
+    pub function: String,
+    /// What the function is told; every scalar is text.
+    pub properties: Value,
 }
 
 /// Where in the stream a mapping without a checkpoint begins.

@@ -9,12 +9,12 @@ use crate::template::{REGION, TopicSpec};
 use serde_json::{Map, Value, json};
 use std::collections::BTreeMap;
 use std::pin::Pin;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 /// The template's topics with the functions that listen. Clones are the same topics.
 #[derive(Clone)]
 pub struct Topics {
-    listeners: Arc<BTreeMap<String, Vec<Listener>>>,
+    listeners: Arc<Mutex<BTreeMap<String, Vec<Listener>>>>,
     clock: Clock,
 }
 
@@ -68,20 +68,34 @@ impl Topics {
             by_arn.entry(topic).or_default().push(target);
         }
         Self {
-            listeners: Arc::new(by_arn),
+            listeners: Arc::new(Mutex::new(by_arn)),
             clock,
         }
+    }
+
+    /// Has the topic's messages reach `target`, too.
+    pub fn subscribe(&self, topic: &str, target: Listener) {
+        self.lock()
+            .entry(topic.to_owned())
+            .or_default()
+            .push(target);
+    }
+
+    fn lock(&self) -> MutexGuard<'_, BTreeMap<String, Vec<Listener>>> {
+        self.listeners
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Whether there is a topic with this ARN.
     #[must_use]
     pub fn exists(&self, arn: &str) -> bool {
-        self.listeners.contains_key(arn)
+        self.lock().contains_key(arn)
     }
 
     /// Hands a message to all who listen, and says its id when all have accepted it; `None` if there is no such topic.
     pub async fn publish(&self, arn: &str, message: &Message) -> Result<Option<String>> {
-        let Some(listeners) = self.listeners.get(arn) else {
+        let Some(listeners) = self.lock().get(arn).cloned() else {
             return Ok(None);
         };
         let message_id = ids::uuid();

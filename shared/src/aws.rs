@@ -6,9 +6,9 @@ use std::env;
 use std::time::Duration;
 
 use aws_credential_types::Credentials;
-use aws_smithy_http_client::Builder;
 use aws_smithy_http_client::tls::rustls_provider::CryptoMode;
 use aws_smithy_http_client::tls::{Provider, TlsContext, TrustStore};
+use aws_smithy_http_client::{Builder, Connector};
 use aws_smithy_runtime_api::client::http::SharedHttpClient;
 use aws_smithy_types::retry::RetryConfig;
 use aws_smithy_types::timeout::TimeoutConfig;
@@ -16,7 +16,9 @@ use jiff::SignedDuration;
 
 use crate::device::Platform;
 use crate::error::{Error, Result};
+use crate::outgoing::Outgoing;
 use crate::push::{Limits, Summary};
+use crate::secrets::Secrets;
 use crate::sns::Sns;
 use crate::store::Store;
 
@@ -135,17 +137,37 @@ fn http_client(endpoint: Option<&str>) -> Result<SharedHttpClient> {
     if endpoint.is_some_and(|url| url.starts_with("http://")) {
         return Ok(Builder::new().pool_idle_timeout(IDLE).build_http());
     }
-    let roots = TrustStore::empty().with_pem_certificate(ROOTS);
-    let tls = TlsContext::builder().with_trust_store(roots).build();
-    let tls = tls.map_err(|error| Error::Internal {
-        what: "TLS could not be set up",
-        source: error.into(),
-    })?;
     Ok(Builder::new()
         .pool_idle_timeout(IDLE)
         .tls_provider(Provider::Rustls(CryptoMode::Ring))
-        .tls_context(tls)
+        .tls_context(tls()?)
         .build_https())
+}
+
+fn tls() -> Result<TlsContext> {
+    let roots = TrustStore::empty().with_pem_certificate(ROOTS);
+    let tls = TlsContext::builder().with_trust_store(roots).build();
+    tls.map_err(|error| Error::Internal {
+        what: "TLS could not be set up",
+        source: error.into(),
+    })
+}
+
+/// HTTP to `url` outside of an SDK. Plain HTTP is for a server on this machine.
+pub fn outgoing(url: &str) -> Result<Outgoing> {
+    let connector = Connector::builder();
+    if url.starts_with("http://") {
+        return Ok(Outgoing::new(connector.build_http()));
+    }
+    let connector = connector.tls_provider(Provider::Rustls(CryptoMode::Ring));
+    Ok(Outgoing::new(connector.tls_context(tls()?).build()))
+}
+
+/// Secrets Manager.
+pub fn secrets() -> Result<Secrets> {
+    let endpoint = endpoint("SECRETS_MANAGER");
+    let outgoing = outgoing(endpoint.as_deref().unwrap_or_default())?;
+    Ok(Secrets::new(outgoing, endpoint, credentials()?))
 }
 
 /// The table, with a connection on its way.

@@ -2,10 +2,9 @@
 //!
 //! The modules stand in one line; each may use what stands before it, never what stands after:
 //!
-//! `error` ← `id`, `clock`, `json` ← `contract` ← `push_options`, `outcome`, `device`, `mutes`,
-//! `quiet_hours` ← `preferences`, `notification`, `page` ← `marks`, `filter`, `fold`,
-//! `task` ← `store` ←
-//! `broadcast`, `create`, `inbox`, `sns` ← `push`, `stream` ← `http`, `aws`, `telemetry`
+//! `error` ← `id`, `clock`, `json`, `outgoing` ← `contract`, `secrets` ← `push_options`, `outcome`, `device`, `mutes`,
+//! `quiet_hours` ← `preferences`, `notification`, `page` ← `marks`, `filter`, `fold`, `task` ← `store` ←
+//! `broadcast`, `create`, `inbox`, `sns` ← `devices` ← `push`, `stream` ← `http`, `aws`, `telemetry`
 //!
 //! `clock` and `telemetry` read their variable in `aws`, where the environment is read.
 
@@ -15,6 +14,7 @@ pub mod clock;
 pub mod contract;
 pub mod create;
 pub mod device;
+pub mod devices;
 pub mod error;
 pub mod filter;
 pub mod fold;
@@ -26,11 +26,13 @@ pub mod marks;
 pub mod mutes;
 pub mod notification;
 pub mod outcome;
+pub mod outgoing;
 pub mod page;
 pub mod preferences;
 pub mod push;
 pub mod push_options;
 pub mod quiet_hours;
+pub mod secrets;
 pub mod sns;
 pub mod store;
 pub mod stream;

@@ -1,5 +1,6 @@
 //! SNS: device endpoints, and one message to one endpoint.
 
+pub mod applications;
 mod verdict;
 
 use std::error::Error as StdError;

@@ -5,9 +5,21 @@ use tracing_subscriber::filter::LevelFilter;
 /// Starts logging, at the level that the function's logging configuration asks for.
 pub fn init() {
     let level = crate::aws::log_level();
+    start(level.parse().unwrap_or(LevelFilter::INFO));
+}
+
+/// Starts logging for a function that holds secrets: what the SDK tells below `INFO` are whole
+/// requests, so no configuration turns that on.
+pub fn init_discreet() {
+    let level = crate::aws::log_level();
+    let level: LevelFilter = level.parse().unwrap_or(LevelFilter::INFO);
+    start(level.min(LevelFilter::INFO));
+}
+
+fn start(level: LevelFilter) {
     tracing_subscriber::fmt()
         .json()
-        .with_max_level(level.parse().unwrap_or(LevelFilter::INFO))
+        .with_max_level(level)
         .with_current_span(false)
         .with_span_list(false)
         .flatten_event(true)

@@ -60,9 +60,9 @@ async fn f34_a_retract_that_meets_the_push_on_its_way_clears_the_screen() {
     });
     assert_eq!(answer.unwrap(), crate::tasks::NOTHING_LEFT);
     field.bring_steps(&field.runner(0)).await;
-    let pushes = pushes(&phone.token).await;
-    assert_eq!(pushes.len(), 2);
-    assert_eq!(pushes[1]["data"]["clear"], row.1[2..]);
+    let shown = pushes(&phone.token).await;
+    assert_eq!(shown.len(), 2);
+    assert_eq!(shown[1]["data"]["clear"], row.1[2..]);
     let row = field.ground.row(&row.0, &row.1).await.unwrap();
     assert!(row.get("t").is_none() && row.get("po").is_none(), "{row}");
 }

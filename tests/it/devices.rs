@@ -242,3 +242,122 @@ async fn f35_a_logout_and_a_login_at_once_leave_a_device_that_works_or_none() {
         assert!(stack.pushes(&token).await.len() <= 1);
     }
 }
+
+#[tokio::test]
+async fn an_administrator_removes_a_device_without_its_users_token() {
+    let stack = shared();
+    let (user, token) = (unique("ana"), unique("token"));
+    let ana = stack.user(&user);
+    ana.put("/v1/me/devices/phone%2F1", &fcm(&token))
+        .await
+        .expect(201);
+    let path = format!("/v1/users/{user}/devices/phone%2F1");
+    for caller in [&ana, &stack.user("admin"), &stack.producer()] {
+        let status = caller.delete(&path).await.status;
+        assert!([401, 403].contains(&status), "{status}");
+    }
+    assert_eq!(ids(stack, &user).await, ["phone/1"]);
+    for _ in 0..2 {
+        assert_eq!(stack.admin().delete(&path).await.status, 204);
+    }
+    assert!(ids(stack, &user).await.is_empty());
+    assert_eq!(notify(stack, &user).await["s"], "no_device");
+    let nobody = stack.admin().delete("/v1/users/a%23b/devices/c%20d").await;
+    assert_eq!(nobody.status, 422, "{nobody:?}");
+}
+
+#[tokio::test]
+async fn a_test_push_goes_to_one_device_and_into_no_inbox() {
+    let stack = shared();
+    let (user, token, other) = (unique("ana"), unique("token"), unique("token"));
+    let ana = stack.user(&user);
+    ana.put("/v1/me/devices/phone", &fcm(&token))
+        .await
+        .expect(201);
+    ana.put("/v1/me/devices/tablet", &fcm(&other))
+        .await
+        .expect(201);
+    let path = "/v1/me/devices/phone/test";
+    let plain = crate::caller::send(ana.request(reqwest::Method::POST, path)).await;
+    let plain = plain.expect(200);
+    assert_eq!(
+        (&plain["outcome"], &plain["reason"]),
+        (&json!("sent"), &Value::Null)
+    );
+    let text = json!({"title": "Hello", "body": "phone 🌅"});
+    ana.post(path, &text).await.expect(200);
+    let pushes = stack.pushes(&token).await;
+    let message = |push: &Value| push["message"]["fcmV1Message"]["message"]["notification"].clone();
+    assert_eq!(pushes[0]["message_id"], plain["message_id"]);
+    assert_eq!(message(&pushes[0])["title"], "Test notification");
+    assert_eq!((pushes.len(), message(&pushes[1])), (2, text));
+    assert!(stack.pushes(&other).await.is_empty());
+    assert!(crate::create::inbox(stack, &user).await.is_empty());
+    // Whose device it is not cannot tell it from one that is not there.
+    let stranger = stack.user(&unique("bo")).post(path, &json!({})).await;
+    let missing = ana.post("/v1/me/devices/watch/test", &json!({})).await;
+    assert_eq!((stranger.status, missing.status), (404, 404));
+}
+
+#[tokio::test]
+async fn f22_a_test_push_says_what_sns_says_and_removes_what_is_dead() {
+    let stack = shared();
+    let user = unique("ana");
+    let ana = stack.user(&user);
+    let test = async || ana.post("/v1/me/devices/phone/test", &json!({})).await;
+    let mut outcomes = Vec::new();
+    for kind in [
+        "error-disabled-",
+        "error-application-",
+        "error-internal-",
+        "error-throttled-",
+    ] {
+        let token = unique(kind);
+        let put = ana.put("/v1/me/devices/phone", &fcm(&token)).await;
+        assert!(put.status < 300, "{put:?}");
+        for _ in 0..3 {
+            let answer = test().await;
+            let outcome = answer.body["outcome"].as_str().unwrap_or_default();
+            let reason = answer.body["reason"].as_str().unwrap_or_default();
+            outcomes.push(format!("{} {outcome} {reason}", answer.status));
+            if answer.status == 404 {
+                assert!(ids(stack, &user).await.is_empty());
+            }
+        }
+    }
+    let expected = [
+        ["200 sent ", "200 dead endpoint_disabled", "404  "],
+        ["200 blocked PlatformApplicationDisabled"; 3],
+        // It may have been taken: an outage, and no repeat of ours.
+        ["503  "; 3],
+        ["503  ", "503  ", "200 sent "],
+    ];
+    assert_eq!(outcomes, expected.concat());
+    assert_eq!(ids(stack, &user).await, ["phone"]);
+}
+
+#[tokio::test]
+async fn f22_a_platform_event_removes_a_dead_device_before_anybody_pushes_to_it() {
+    let data = tempfile::tempdir().unwrap();
+    let stack = Stack::start(data.path());
+    let client = crate::lifecycle::client(stack.sns());
+    let topic = &crate::events::template().topics[0].arn;
+    let set = client.set_platform_application_attributes();
+    let set = set
+        .platform_application_arn("arn:aws:sns:us-east-1:000000000000:app/GCM/local")
+        .attributes("EventEndpointUpdated", topic)
+        .attributes("EventDeliveryFailure", topic);
+    set.send().await.unwrap();
+    let token = "error-disabled-phone";
+    let ana = stack.user("ana");
+    ana.put("/v1/me/devices/phone", &fcm(token))
+        .await
+        .expect(201);
+    assert_eq!(notify(&stack, "ana").await["s"], "sent");
+    eventually("the device is removed", async || {
+        ids(&stack, "ana").await.is_empty().then_some(())
+    })
+    .await;
+    assert_eq!(notify(&stack, "ana").await["s"], "no_device");
+    assert_eq!(stack.pushes(token).await.len(), 1);
+}

@@ -59,9 +59,15 @@ fn cases(folder: &Path) -> Vec<PathBuf> {
     cases
 }
 
-/// The template with what a stack of ours would be given.
+/// The template with what a stack of ours would be given, and with two platform applications.
 pub fn template() -> Template {
     let application = |platform| format!("arn:aws:sns:us-east-1:000000000000:app/{platform}/local");
+    let applications = [
+        ("FcmApplicationArn", application("GCM")),
+        ("ApnsApplicationArn", application("APNS")),
+        ("ApnsSandboxApplicationArn", String::new()),
+    ];
+    let applications = applications.map(|(name, arn)| (name.to_owned(), arn));
     let parameters = BTreeMap::from(
         [
             ("UserIssuer", "https://issuer.local/users".to_owned()),
@@ -71,12 +77,13 @@ pub fn template() -> Template {
                 "https://issuer.local/producers".to_owned(),
             ),
             ("ProducerAudiences", "producers".to_owned()),
-            ("FcmApplicationArn", application("GCM")),
-            ("ApnsApplicationArn", application("APNS")),
         ]
         .map(|(name, value)| (name.to_owned(), value)),
     );
-    Template::load(&root().join("template.yaml"), &parameters).unwrap()
+    let mut template = Template::load(&root().join("template.yaml"), &parameters).unwrap();
+    let answers = BTreeMap::from([("PlatformApplications".to_owned(), applications.into())]);
+    template.fill(&answers).unwrap();
+    template
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -88,7 +95,12 @@ async fn every_event_gets_its_documented_answer() {
             stack.dynamodb().to_owned(),
         ),
         ("AWS_ENDPOINT_URL_SNS".to_owned(), stack.sns().to_owned()),
+        (
+            "AWS_ENDPOINT_URL_SECRETS_MANAGER".to_owned(),
+            stack.secrets().to_owned(),
+        ),
     ]);
+    let answers = crate::platform_bench::Answers::listen().await;
     // What the events mark and take back.
     for user in ["events-dora", "events-eve"] {
         let fields = [
@@ -112,7 +124,11 @@ async fn every_event_gets_its_documented_answer() {
         );
         for case in cases {
             let expected = read(&case.with_extension("response.json"));
-            let answer = function.invoke(read(&case).to_string().into_bytes()).await;
+            let mut event = read(&case);
+            if event["ResponseURL"].is_string() {
+                event["ResponseURL"] = answers.url.clone().into();
+            }
+            let answer = function.invoke(event.to_string().into_bytes()).await;
             let found = serde_json::from_slice(&answer.unwrap()).unwrap();
             if let Err(difference) = compare(&expected, &found, "") {
                 wrong.push(format!("{}: {difference}", case.display()));

@@ -275,7 +275,7 @@ async fn f5_a_conflict_is_tried_again_and_is_a_409_if_it_stays() {
     let tried = calls
         .iter()
         .filter(|call| call.operation == "TransactWriteItems");
-    assert_eq!(tried.count(), 5);
+    assert_eq!(tried.count(), 3);
 }
 
 #[tokio::test(flavor = "multi_thread")]

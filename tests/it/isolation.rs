@@ -40,6 +40,7 @@ fn requests(id: &str) -> Vec<Request> {
         ),
         ("GET", "/v1/me/devices", None),
         ("PUT", "/v1/me/devices/{device_id}", Some(device)),
+        ("POST", "/v1/me/devices/{device_id}/test", nothing()),
         ("DELETE", "/v1/me/devices/{device_id}", None),
         ("GET", "/v1/me/preferences", None),
         (

@@ -31,7 +31,7 @@ use model::{Change, Person, Wanted, check_counts};
 /// The steps of one life.
 const LIFE: usize = 250;
 /// Lives lived at the same time.
-const LIVES: usize = 4;
+pub const LIVES: usize = 4;
 /// For how long a key is remembered, in milliseconds.
 const DAY: i64 = 86_400_000;
 /// An inbox of up to this many rows is never cut short: a page and a count examine 500.
@@ -318,7 +318,7 @@ fn told(counts: Counts) -> (usize, usize, bool) {
     (counts.unread, counts.unseen, counts.capped)
 }
 
-fn number(name: &str) -> Option<u64> {
+pub fn number(name: &str) -> Option<u64> {
     let text = std::env::var(name).ok()?;
     Some(
         text.parse()

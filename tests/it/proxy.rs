@@ -355,7 +355,7 @@ async fn forward(server: &mut TcpStream, head: &str, body: &[u8]) -> io::Result<
 }
 
 /// One message with its head, without the empty line; `None` if the connection has ended.
-async fn read_message(stream: &mut TcpStream) -> io::Result<Option<(String, Vec<u8>)>> {
+pub async fn read_message(stream: &mut TcpStream) -> io::Result<Option<(String, Vec<u8>)>> {
     let mut bytes = Vec::new();
     let end = loop {
         if let Some(end) = bytes.windows(4).position(|part| part == b"\r\n\r\n") {

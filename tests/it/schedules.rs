@@ -173,7 +173,7 @@ async fn f39_a_schedule_whose_run_is_killed_at_any_call_is_stored_once() {
         assert_eq!(reply.status, 201);
         user
     };
-    let users = std::sync::Mutex::new(vec![put().await]);
+    let mut users = vec![put().await];
     let proxy = field.ground.proxy(false).await;
     field.pass_with(300, Some(&proxy)).await;
     // What the run itself calls, without the sweep's looks.
@@ -197,7 +197,7 @@ async fn f39_a_schedule_whose_run_is_killed_at_any_call_is_stored_once() {
     }
     let every = if full() { 1 } else { 2 };
     for (operation, call) in kills.into_iter().step_by(every) {
-        users.lock().unwrap().push(put().await);
+        users.push(put().await);
         let proxy = field.ground.proxy(false).await;
         let first = field.first_minute().await.unwrap();
         let due = first * 60 - jiff::Timestamp::now().as_second();
@@ -216,7 +216,7 @@ async fn f39_a_schedule_whose_run_is_killed_at_any_call_is_stored_once() {
         field.forget_steps();
         field.pass(due + 900).await;
     }
-    for user in users.into_inner().unwrap() {
+    for user in users {
         assert_eq!(field.ground.inbox(&user).await.len(), 1, "{user}");
     }
     assert_eq!(field.later().await, []);

@@ -135,6 +135,7 @@ async fn start(folder: &Path) -> Stack {
     let options = Options {
         template: folder.join("template.yaml"),
         parameters: BTreeMap::from([("Data".to_owned(), data)]),
+        secrets: BTreeMap::new(),
         binaries: folder.to_owned(),
         data: folder.join("stack"),
         listener: local::listen(0).unwrap(),

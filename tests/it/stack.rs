@@ -157,6 +157,11 @@ impl Stack {
         self.text("sns")
     }
 
+    /// Where the Secrets Manager stand-in answers.
+    pub fn secrets(&self) -> &str {
+        self.text("secrets")
+    }
+
     /// The table's name.
     pub fn table(&self) -> &str {
         self.text("table")
@@ -196,6 +201,12 @@ impl Stack {
             .clone()
     }
 
+    /// The claims of an administrator's token.
+    pub fn admin_claims(&self) -> Value {
+        static CLAIMS: OnceLock<Value> = OnceLock::new();
+        CLAIMS.get_or_init(|| self.claims_of(&["--admin"])).clone()
+    }
+
     fn claims_of(&self, who: &[&str]) -> Value {
         let token = Command::new(binaries().join("tidings"))
             .arg("token")
@@ -225,6 +236,11 @@ impl Stack {
     /// The API as a backend service calls it.
     pub fn producer(&self) -> Caller {
         Caller::new(self.api(), self.sign(&self.producer_claims()))
+    }
+
+    /// The API as an administrator calls it.
+    pub fn admin(&self) -> Caller {
+        Caller::new(self.api(), self.sign(&self.admin_claims()))
     }
 
     /// The pushes that SNS accepted for a token, oldest first.

@@ -10,7 +10,7 @@ const HOMES: &[(&str, &str)] = &[
     ("\"U#", "shared/src/store/keys.rs"),
     ("types::AttributeValue", "shared/src/store/"),
     ("aws_sdk_dynamodb", "shared/src/store/"),
-    ("aws_sdk_sns", "shared/src/sns.rs"),
+    ("aws_sdk_sns", "shared/src/sns"),
     ("StatusCode", "shared/src/http/"),
     ("env::var", "shared/src/aws.rs"),
     ("Timestamp::now", "shared/src/clock.rs"),
@@ -23,13 +23,14 @@ const CLIENTS: &str = "shared/src/aws.rs";
 /// The modules of `shared`, in the order in which they may use each other.
 const LAYERS: &[&[&str]] = &[
     &["error"],
-    &["id", "clock", "json"],
-    &["contract"],
+    &["id", "clock", "json", "outgoing"],
+    &["contract", "secrets"],
     &["push_options", "outcome", "device", "mutes", "quiet_hours"],
     &["preferences", "notification", "page"],
     &["marks", "filter", "fold", "task"],
     &["store"],
     &["broadcast", "create", "inbox", "sns"],
+    &["devices"],
     &["push", "stream"],
     &["http", "aws", "telemetry"],
 ];

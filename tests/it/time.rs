@@ -1,5 +1,7 @@
 //! The local stack's clock, and what goes by it: schedules, queues, retries, functions.
 
+use std::path::Path;
+
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
@@ -46,8 +48,8 @@ async fn a_moved_clock_is_everybodys_and_survives_a_restart() {
     let pushes = eventually("both pushes", async || {
         Some(stack.pushes(&token).await).filter(|pushes| pushes.len() == 2)
     });
-    let pushed = at(&pushes.await[1]["at"]);
-    assert!(pushed >= after && pushed.as_second() - after.as_second() < DAY);
+    let arrived = at(&pushes.await[1]["at"]);
+    assert!(arrived >= after && arrived.as_second() - after.as_second() < DAY);
 
     stack.kill();
     let stack = Stack::start(data.path());
@@ -153,6 +155,12 @@ async fn a_busy_function_ends_what_it_does_and_the_next_event_sees_the_new_time(
     forward(&api, 3600).await;
     small.events_are(2).await;
     small.hold(false);
+    let first = small.clocks()[0].split(' ').next().unwrap().to_owned();
+    let running = Path::new("/proc").join(first);
+    eventually("the first process is gone", async || {
+        (!running.exists()).then_some(())
+    })
+    .await;
     forward(&api, 3600).await;
     small.events_are(3).await;
     let clocks = small.clocks();
@@ -192,11 +200,11 @@ async fn a_message_is_tried_when_it_is_visible_again_and_is_a_dead_letter_in_the
         .await["QueueUrl"]
         .clone();
     assert!(url.as_str().unwrap().starts_with(&small.stack.sqs_url()));
-    let send = async |text: &str| {
+    let put = async |text: &str| {
         let body = json!({"QueueUrl": url, "MessageBody": text});
         small.sqs("SendMessage", &body).await
     };
-    let sent = send("bad").await;
+    let sent = put("bad").await;
     let record = small.events_are(1).await.remove(0)["Records"][0].clone();
     assert_eq!(record["messageId"], sent["MessageId"]);
     assert_eq!(record["md5OfBody"], sent["MD5OfMessageBody"]);
@@ -209,7 +217,7 @@ async fn a_message_is_tried_when_it_is_visible_again_and_is_a_dead_letter_in_the
     let dead = eventually("the dead letter", async || small.queue("Dead").await.pop()).await;
     assert_eq!(dead["message_id"], sent["MessageId"]);
     small.succeed();
-    send("good").await;
+    put("good").await;
     let events = small.events_are(3).await;
     assert_eq!(events[2]["Records"][0]["body"], "good");
     eventually("nothing is left", async || {

@@ -1,10 +1,10 @@
 //! `/v1/me/devices`, `/v1/me/preferences`, `/v1/me/mutes`: where a user's pushes go, and what is
 //! wanted.
 
+mod devices;
 mod handler;
 mod mutes;
 mod preferences;
-mod register;
 
 use handler::Handler;
 use shared::{aws, http, telemetry};

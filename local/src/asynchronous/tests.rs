@@ -126,7 +126,10 @@ async fn what_was_accepted_is_run_by_the_next_stack() {
     // A stack that is ending: the failure says nothing, and the event stays.
     function.end();
     events.accept(b"{}".to_vec()).await.unwrap();
+    let mut tasks = std::mem::take(&mut *events.tasks.lock().unwrap());
+    while tasks.join_next().await.is_some() {}
     assert_eq!(invokes(&first), [0]);
+    assert!(letters(&first).await.is_empty());
     drop((events, function, first));
 
     let second = state(dir.path());

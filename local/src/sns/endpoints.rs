@@ -1,6 +1,7 @@
 //! Platform endpoints: one per application and token, with the real conflicts.
 
 use super::Service;
+use super::applications::accepts_endpoints;
 use super::events::{self, Happened};
 use super::message::PLATFORMS;
 use super::protocol::{Form, Reply};
@@ -91,6 +92,9 @@ pub(super) async fn create(service: &Service, form: &Form) -> Result<Reply, Refu
 
     let endpoint = service
         .change(move |connection| {
+            if !accepts_endpoints(connection, &application)? {
+                return Ok((Err(Refusal::not_found("PlatformApplication")), None));
+            }
             let inserted = connection.execute(
                 "INSERT OR IGNORE INTO endpoints (arn, application, token, enabled, user_data) VALUES (?1, ?2, ?3, ?4, ?5)",
                 params![arn, application, token, enabled.unwrap_or(true), user_data],

@@ -1,5 +1,6 @@
 //! SNS over raw HTTP, as an AWS SDK sends it, and the outbox behind it.
 
+mod applications;
 mod platform_events;
 mod server;
 mod troubles;

@@ -1,9 +1,9 @@
 //! Resource by resource, what a template asks for.
 
 use super::properties::Properties;
-use super::{ApiSpec, TableSpec, Template, TopicSpec, api, connections, function, queue};
+use super::{ApiSpec, TableSpec, Template, TopicSpec, api, connections, custom, function, queue};
 use crate::error::{Error, Result};
-use crate::intrinsics::{Scope, section, topic_arn};
+use crate::intrinsics::{Scope, is_custom, section, topic_arn};
 use serde_json::{Map, Value, json};
 
 /// Resources that have no meaning on this machine: nothing is denied and logs go to the terminal.
@@ -56,6 +56,7 @@ pub fn read(document: &Value, scope: &Scope) -> Result<Template> {
         }
     }
     template.api = api.map(|api| api.spec);
+    template.find_custom_functions()?;
     connections::check(&template)?;
     Ok(template)
 }
@@ -98,6 +99,10 @@ impl Draft {
             }
             "AWS::Serverless::HttpApi" => self.api = Some(api::read(&id, properties()?)?),
             "AWS::Serverless::Function" => self.functions.push((id, resource)),
+            kind if is_custom(kind) => {
+                let custom = custom::read(&id, kind, resource.get("Properties"), scope)?;
+                self.template.customs.push(custom);
+            }
             kind if MEANINGLESS.contains(&kind) => {}
             kind => {
                 return Err(Error::new(format!(

@@ -1,5 +1,6 @@
 //! What a template comes to, and what is refused by name.
 
+mod custom;
 mod sources;
 
 use super::*;

@@ -105,11 +105,21 @@ pub fn notification_id(request: &Request) -> Result<NotificationId> {
     NotificationId::parse(path_parameter(request, "id")).ok_or(Error::NotFound)
 }
 
-/// The device that the path names.
-pub fn device_id(request: &Request) -> Result<DeviceId> {
-    DeviceId::parse(path_parameter(request, "device_id")).ok_or_else(|| {
-        let detail = format!("the device id in the path must have {}", crate::id::ID_RULE);
-        Error::invalid("/device_id", "format", detail)
+/// The device that the path names, under the name that the route gives it.
+pub fn device_id(request: &Request, name: &str) -> Result<DeviceId> {
+    id_in_path(request, name, DeviceId::parse)
+}
+
+/// The user that the path names, under the name that the route gives it: for administrators alone.
+pub fn user_id(request: &Request, name: &str) -> Result<UserId> {
+    id_in_path(request, name, UserId::parse)
+}
+
+fn id_in_path<T>(request: &Request, name: &str, parse: fn(&str) -> Option<T>) -> Result<T> {
+    parse(path_parameter(request, name)).ok_or_else(|| {
+        let what = name.trim_end_matches("_id");
+        let detail = format!("the {what} id in the path must have {}", crate::id::ID_RULE);
+        Error::invalid(format!("/{name}"), "format", detail)
     })
 }
 

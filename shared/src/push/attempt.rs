@@ -5,9 +5,9 @@ use std::time::Duration;
 
 use super::deliver::{Job, Run};
 use super::payload::{self, Sending};
-use super::removal::{Removal, remove_dead};
 use crate::clock::pause;
 use crate::device::Device;
+use crate::devices::{Removal, remove_dead};
 use crate::id::DeviceId;
 use crate::notification::Notification;
 use crate::outcome::{DeviceOutcome, Reason, State};
@@ -115,6 +115,9 @@ impl Offer<'_> {
     async fn make(&self) -> Result<Answer, Ended> {
         let (run, notification) = (self.run, &self.job.notification);
         let _slot = run.pusher.pace.slot().await;
+        if run.pusher.pace.is_broken(run.clock.instant()) {
+            return Err(Ended::Open(Reason::SnsDown, self.ambiguous));
+        }
         if !run.has_its_turn().await || run.is_late() {
             return Err(Ended::Open(Reason::TimeShort, self.ambiguous));
         }
@@ -138,6 +141,11 @@ impl Offer<'_> {
         match answer {
             Answer::Sent(_) => run.pusher.pace.succeeded(),
             Answer::Busy(Reason::Throttled) => run.pusher.pace.throttled(run.clock.instant()),
+            Answer::Busy(_) | Answer::Unclear(_) => {
+                run.pusher
+                    .pace
+                    .failed(&self.device.endpoint, run.clock.instant());
+            }
             _ => {}
         }
         Ok(answer)

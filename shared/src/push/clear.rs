@@ -56,8 +56,7 @@ impl Pusher {
             }
             match self.sns.publish(&device.endpoint, &message).await {
                 // A device that is gone shows nothing, and the next push to it removes it.
-                Answer::Sent(_) | Answer::Gone(_) => return Ok(()),
-                Answer::TooLong => return Ok(()),
+                Answer::Sent(_) | Answer::Gone(_) | Answer::TooLong => return Ok(()),
                 Answer::Refused(reason) => {
                     tracing::warn!(reason = reason.word(), "a screen is not cleared");
                     return Ok(());

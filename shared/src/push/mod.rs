@@ -8,8 +8,9 @@ mod payload;
 mod plan;
 mod quiet;
 mod record;
-mod removal;
+mod trial;
 mod wait;
 
 pub use deliver::{Limits, Pusher, Target, Undone};
 pub use quiet::Summary;
+pub use trial::{Text, Trial, try_out};

@@ -6,6 +6,7 @@
 //! it fits; then it grows back slowly. A new instance begins with few publishes at a time, because
 //! each of them opens a connection.
 
+use std::collections::HashSet;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -26,6 +27,11 @@ const GROWTH: f64 = 1.05;
 /// What may be published at once after a rest, as the time it would have taken.
 const BURST: Duration = Duration::from_millis(100);
 
+/// So many endpoints in a row must fail before SNS is taken for down: one that always fails is none.
+const BROKEN: usize = 8;
+/// For this long SNS is then left alone; what is to be pushed is parked at once.
+const BREAK: Duration = Duration::from_secs(30);
+
 /// The pace of one instance. It outlives its invocations, and so does what it has learnt.
 pub struct Pace {
     slots: Semaphore,
@@ -45,6 +51,9 @@ struct State {
     /// Publishes that may be on their way, and the successes since that was raised.
     width: usize,
     successes: usize,
+    /// The endpoints that failed since the last success, and until when SNS is left alone.
+    failing: HashSet<String>,
+    broken_until: Option<Instant>,
 }
 
 impl Pace {
@@ -59,6 +68,8 @@ impl Pace {
             cut_at: None,
             width: FIRST_IN_FLIGHT,
             successes: 0,
+            failing: HashSet::new(),
+            broken_until: None,
         };
         Pace {
             slots: Semaphore::new(FIRST_IN_FLIGHT),
@@ -107,12 +118,31 @@ impl Pace {
     /// SNS took a publish: one more connection stands.
     pub fn succeeded(&self) {
         let mut state = self.state();
+        state.failing.clear();
+        state.broken_until = None;
         state.successes += 1;
         if state.width < MAX_IN_FLIGHT && state.successes >= state.width {
             self.slots.add_permits(state.width);
             state.width *= 2;
             state.successes = 0;
         }
+    }
+
+    /// SNS failed, or could not be reached. When the break is over, the next failure begins another.
+    pub fn failed(&self, endpoint: &str, now: Instant) {
+        let mut state = self.state();
+        if state.failing.len() < BROKEN {
+            state.failing.insert(endpoint.to_owned());
+        }
+        if state.failing.len() >= BROKEN && state.broken_until.is_none_or(|until| until <= now) {
+            tracing::warn!("SNS is taken for down, and left alone for 30 s");
+            state.broken_until = Some(now + BREAK);
+        }
+    }
+
+    /// Whether SNS is left alone.
+    pub fn is_broken(&self, now: Instant) -> bool {
+        self.state().broken_until.is_some_and(|until| now < until)
     }
 
     /// SNS throttled a publish.

@@ -7,8 +7,8 @@ use jiff::Timestamp;
 use tokio::sync::OnceCell;
 
 use super::deliver::{Job, Run};
-use super::removal::remove_silent;
 use crate::device::Device;
+use crate::devices::remove_silent;
 use crate::id::{DeviceId, NotificationId, UserId};
 use crate::notification::Notification;
 use crate::outcome::{Outcome, Reason, State};

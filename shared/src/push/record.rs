@@ -44,12 +44,11 @@ impl Run<'_> {
             if outcome == seen {
                 return Ok(());
             }
-            let outcome_shows = outcome.may_show();
+            let shows = outcome.may_show();
             match self.replace(job, &seen, outcome).await? {
-                Replaced::Done => return Ok(()),
                 // It was taken back while it was on its way: nothing of it stays on a screen.
-                Replaced::Gone if outcome_shows => return self.clear_later(job).await,
-                Replaced::Gone => return Ok(()),
+                Replaced::Gone if shows => return self.clear_later(job).await,
+                Replaced::Done | Replaced::Gone => return Ok(()),
                 Replaced::Other(found) => seen = found,
             }
         }

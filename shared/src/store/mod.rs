@@ -10,6 +10,7 @@ mod redrive;
 mod row;
 mod settings;
 mod steps;
+mod task_row;
 mod tasks;
 mod users;
 mod writes;
@@ -21,7 +22,8 @@ pub use marks::About;
 pub use pushes::{Replaced, Undecodable};
 pub use redrive::{Dead, DeadPage, Pending};
 pub use steps::{Chain, Job, JobKind, Step, StepKey};
-pub use tasks::{Cancelled, Due, LEASE};
+pub use task_row::Due;
+pub use tasks::{Cancelled, LEASE};
 pub use users::{Given, Owner, Registration, User};
 pub use writes::{FRESH, Found, PUTS_IN_FLIGHT, Put, Written};
 

@@ -23,8 +23,9 @@ use crate::mutes::Mutes;
 use crate::preferences::Preferences;
 
 /// For this long, in milliseconds, an endpoint that is being removed is not registered again: SNS
-/// would give a new registration the same one, and the removal would take it away.
-const LEAVING: i64 = 10_000;
+/// would give a new registration the same one, and the removal would take it away. A call to SNS
+/// has two attempts of 5 s.
+const LEAVING: i64 = 15_000;
 /// How long it is remembered that an endpoint was removed, in seconds.
 const GONE_LIFE: i64 = 86_400;
 
@@ -92,6 +93,11 @@ impl Owner {
     pub fn is_leaving(&self, now: Timestamp) -> bool {
         let since = self.leaving.filter(|_| !self.gone);
         since.is_some_and(|since| now.as_millisecond() - since < LEAVING)
+    }
+
+    /// Whether the endpoint's removal was interrupted: nobody is at it any more.
+    pub fn is_abandoned(&self, now: Timestamp) -> bool {
+        self.leaving.is_some() && !self.gone && !self.is_leaving(now)
     }
 
     /// Whether the endpoint has been removed: SNS may have given it out again before that.
@@ -198,6 +204,12 @@ impl Store {
             writes.push(self.owner_leaving(endpoint, owner, now)?);
         }
         self.transact(writes).await
+    }
+
+    /// Takes over the removal of an endpoint that was interrupted. A conflict if somebody else did.
+    pub async fn leave_again(&self, endpoint: &str, owner: &Owner, now: Timestamp) -> Result<()> {
+        self.transact(vec![self.owner_leaving(endpoint, owner, now)?])
+            .await
     }
 
     /// Says that an endpoint is gone, `owner` being what was read before it was leaving. The row

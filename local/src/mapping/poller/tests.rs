@@ -94,6 +94,12 @@ impl Fixture {
     }
 }
 
+/// What the function sees next.
+async fn next(seen: &mut mpsc::UnboundedReceiver<Value>) -> Value {
+    let seen = tokio::time::timeout(Duration::from_secs(10), seen.recv());
+    seen.await.expect("an event").unwrap()
+}
+
 fn bodies(event: &Value) -> Vec<&str> {
     let records = event["Records"].as_array().unwrap().iter();
     records
@@ -102,27 +108,27 @@ fn bodies(event: &Value) -> Vec<&str> {
 }
 
 /// Names the records with the body `bad`.
-fn report(event: &Value) -> Invoked {
+fn named(event: &Value) -> Vec<u8> {
     let records = event["Records"].as_array().unwrap().iter();
     let bad = records.filter(|record| record["body"] == "bad");
     let failures: Vec<Value> = bad
         .map(|record| json!({"itemIdentifier": record["messageId"]}))
         .collect();
-    Ok(json!({"batchItemFailures": failures})
+    json!({"batchItemFailures": failures})
         .to_string()
-        .into_bytes())
+        .into_bytes()
 }
 
 #[tokio::test]
 async fn what_the_answer_names_comes_again_and_is_a_dead_letter_in_the_end() {
     let fixture = Fixture::new();
     fixture.send(&["one", "bad", "two"]).await;
-    let (task, mut seen) = fixture.start(report);
-    let first = seen.recv().await.unwrap();
+    let (task, mut seen) = fixture.start(|event| Ok(named(event)));
+    let first = next(&mut seen).await;
     assert_eq!(bodies(&first), ["one", "bad", "two"]);
     fixture.holds("work", &["bad"]).await;
     fixture.state.forward(60_000).await.unwrap();
-    let second = seen.recv().await.unwrap();
+    let second = next(&mut seen).await;
     assert_eq!(bodies(&second), ["bad"]);
     let attributes = &second["Records"][0]["attributes"];
     assert_eq!(attributes["ApproximateReceiveCount"], "2");
@@ -136,8 +142,8 @@ async fn what_the_answer_names_comes_again_and_is_a_dead_letter_in_the_end() {
 async fn a_record_is_as_lambda_makes_it() {
     let fixture = Fixture::new();
     fixture.send(&["Test message."]).await;
-    let (task, mut seen) = fixture.start(report);
-    let event = seen.recv().await.unwrap();
+    let (task, mut seen) = fixture.start(|event| Ok(named(event)));
+    let event = next(&mut seen).await;
     task.abort();
     let mut record = event["Records"][0].clone();
     for (place, length) in [
@@ -174,9 +180,9 @@ async fn an_odd_answer_and_an_error_fail_the_whole_batch() {
         let fixture = Fixture::new();
         fixture.send(&["one", "two"]).await;
         let (task, mut seen) = fixture.start(reply);
-        seen.recv().await.unwrap();
+        next(&mut seen).await;
         fixture.state.forward(60_000).await.unwrap();
-        let again = seen.recv().await.unwrap();
+        let again = next(&mut seen).await;
         assert_eq!(bodies(&again), ["one", "two"]);
         fixture.holds("work", &["one", "two"]).await;
         task.abort();
@@ -188,8 +194,8 @@ async fn without_reports_any_answer_is_success() {
     let mut fixture = Fixture::new();
     fixture.source.report_failures = false;
     fixture.send(&["bad"]).await;
-    let (task, mut seen) = fixture.start(report);
-    seen.recv().await.unwrap();
+    let (task, mut seen) = fixture.start(|event| Ok(named(event)));
+    next(&mut seen).await;
     fixture.holds("work", &[]).await;
     task.abort();
 }
@@ -217,8 +223,8 @@ async fn batches_keep_to_their_size_and_window_and_no_more_than_allowed_are_in_f
         }
     };
     let task = spawn_with(fixture.source.clone(), fixture.state.clone(), invoke);
-    assert_eq!(bodies(&seen.recv().await.unwrap()), ["1", "2"]);
-    assert_eq!(bodies(&seen.recv().await.unwrap()), ["3", "4"]);
+    assert_eq!(bodies(&next(&mut seen).await), ["1", "2"]);
+    assert_eq!(bodies(&next(&mut seen).await), ["3", "4"]);
     // The third waits in the queue, and not hidden.
     tokio::time::sleep(Duration::from_millis(50)).await;
     assert!(seen.try_recv().is_err());
@@ -228,7 +234,7 @@ async fn batches_keep_to_their_size_and_window_and_no_more_than_allowed_are_in_f
         .unwrap();
     assert_eq!(waiting[4]["received"], 0);
     gates.lock().unwrap_or_else(PoisonError::into_inner).clear();
-    assert_eq!(bodies(&seen.recv().await.unwrap()), ["5"]);
+    assert_eq!(bodies(&next(&mut seen).await), ["5"]);
     task.abort();
 }
 
@@ -240,10 +246,10 @@ async fn an_event_is_never_larger_than_lambda_takes() {
     // Each byte is two in JSON.
     let large = "\"".repeat(1024 * 1024);
     fixture.send(&[large.as_str(); 4]).await;
-    let (task, mut seen) = fixture.start(report);
+    let (task, mut seen) = fixture.start(|event| Ok(named(event)));
     let mut left = 4;
     while left > 0 {
-        let event = seen.recv().await.unwrap();
+        let event = next(&mut seen).await;
         assert!(event.to_string().len() <= MAX_EVENT);
         left -= bodies(&event).len();
     }

@@ -57,6 +57,7 @@ async fn a_message_to_a_topic_reaches_its_function_in_lambdas_form() {
 #[tokio::test]
 async fn an_application_keeps_what_was_set_and_shows_no_secret() {
     let server = Server::start().await;
+    server.applications().await;
     let set = async |name: &str, value: &str| {
         let parameters = [
             ("PlatformApplicationArn", GCM),
@@ -67,7 +68,7 @@ async fn an_application_keeps_what_was_set_and_shows_no_secret() {
         server.call(action, &parameters).await.0
     };
     assert_eq!(set("EventDeliveryFailure", TOPIC).await, 200);
-    assert_eq!(set("PlatformCredential", "secret").await, 200);
+    assert_eq!(set("PlatformCredential", "another secret").await, 200);
     assert_eq!(set("SuccessFeedbackSampleRate", "5").await, 200);
     assert_eq!(
         set("EventEndpointUpdated", "arn:aws:sns:no:such:topic").await,

@@ -16,6 +16,8 @@ use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 use tokio::time::timeout;
 
 pub(super) const GCM: &str = "arn:aws:sns:us-east-1:000000000000:app/GCM/local";
+/// How long what must come is waited for.
+pub(super) const PATIENCE: Duration = Duration::from_secs(30);
 pub(super) const TOPIC: &str = "arn:aws:sns:us-east-1:000000000000:Events";
 pub(super) const APNS: &str = "arn:aws:sns:us-east-1:000000000000:app/APNS/local";
 
@@ -76,17 +78,17 @@ impl Server {
     }
 
     pub(super) async fn http(&self, start: &str, body: &str) -> (u16, String) {
-        let (answer, closed) = self.exchange(start, body, Duration::from_secs(30)).await;
+        let (answer, closed) = self.exchange(start, body, [PATIENCE, PATIENCE]).await;
         assert!(closed, "{answer}");
         (answer[9..12].parse().unwrap(), answer)
     }
 
-    /// What comes within `limit`, and whether the connection was closed after it.
+    /// What comes, and whether the connection was closed after it; waits so long for its beginning and for its end.
     pub(super) async fn exchange(
         &self,
         start: &str,
         body: &str,
-        limit: Duration,
+        limits: [Duration; 2],
     ) -> (String, bool) {
         let mut connection = TcpStream::connect(&self.address).await.unwrap();
         let request = format!(
@@ -95,8 +97,13 @@ impl Server {
             body.len()
         );
         connection.write_all(request.as_bytes()).await.unwrap();
-        let mut answer = Vec::new();
-        let read = timeout(limit, connection.read_to_end(&mut answer)).await;
+        let mut answer = vec![0; 1024];
+        let began = timeout(limits[0], connection.read(&mut answer)).await;
+        let Ok(count) = began.map(Result::unwrap) else {
+            return (String::new(), false);
+        };
+        answer.truncate(count);
+        let read = timeout(limits[1], connection.read_to_end(&mut answer)).await;
         (String::from_utf8(answer).unwrap(), read.is_ok())
     }
 
@@ -104,8 +111,24 @@ impl Server {
         self.http("POST /", &form(action, parameters)).await
     }
 
+    /// Creates both applications, if they are not there.
+    pub(super) async fn applications(&self) {
+        for platform in ["GCM", "APNS"] {
+            let parameters = [
+                ("Name", "local"),
+                ("Platform", platform),
+                ("Attributes.entry.1.key", "PlatformPrincipal"),
+                ("Attributes.entry.1.value", "principal"),
+                ("Attributes.entry.2.key", "PlatformCredential"),
+                ("Attributes.entry.2.value", "secret"),
+            ];
+            self.call("CreatePlatformApplication", &parameters).await;
+        }
+    }
+
     /// Has the application's events of these kinds sent to the topic.
     pub(super) async fn subscribe(&self, application: &str, attributes: &[&str]) {
+        self.applications().await;
         for attribute in attributes {
             let parameters = [
                 ("PlatformApplicationArn", application),

@@ -110,138 +110,141 @@ fn schedules_queues_and_destinations_resolve() {
     assert_eq!(asynchronous.on_failure.as_ref(), Some(&dead.arn));
 }
 
+/// A change of the good template, and a part of the refusal it must meet.
+const CHANGES: &[(&str, &str, &str)] = &[
+    (
+        "rate(1 minute)",
+        "cron(0 * * * ? *)",
+        "Events Minute.Properties.Schedule: only rate(1 minute)",
+    ),
+    ("rate(1 minute)", "rate(1 minutes)", "Schedule: only rate"),
+    (
+        "rate(1 minute), Enabled",
+        "rate(1 minute), DeadLetterConfig: {}, Enabled",
+        "DeadLetterConfig",
+    ),
+    (
+        "Enabled: true",
+        "Enabled: true, State: ENABLED",
+        "Properties.State",
+    ),
+    ("DISABLED", "PAUSED", "State: must be one of"),
+    (
+        "Name: mine",
+        "StartDate: '2026-11-20T10:00:00'",
+        "StartDate",
+    ),
+    (
+        "Name: mine",
+        "FlexibleTimeWindow: {Mode: FLEXIBLE}",
+        "FlexibleTimeWindow.Mode",
+    ),
+    ("'{\"a\":1}'", "'{'", "Input: must be JSON"),
+    (
+        "MaximumEventAgeInSeconds: 60,",
+        "MaximumEventAgeInSeconds: 59,",
+        "RetryPolicy.MaximumEventAgeInSeconds",
+    ),
+    (
+        "BatchSize: 100",
+        "BatchSize: 10001",
+        "BatchSize: must be 1 to 10000",
+    ),
+    (
+        "MaximumBatchingWindowInSeconds: 1",
+        "MaximumBatchingWindowInSeconds: 0",
+        "needs a MaximumBatchingWindow",
+    ),
+    (
+        "MaximumConcurrency: 2",
+        "MaximumConcurrency: 1",
+        "MaximumConcurrency: must be 2",
+    ),
+    (
+        "[ReportBatchItemFailures]",
+        "[Other]",
+        "FunctionResponseTypes",
+    ),
+    (
+        "BatchSize: 100",
+        "BatchSize: 100\n            FilterCriteria: {}",
+        "FilterCriteria",
+    ),
+    (
+        "Queue: !GetAtt Jobs.Arn\n",
+        "Queue: 'arn:aws:sqs:us-east-1:1:other'\n",
+        "its queue is none of this template",
+    ),
+    (
+        "VisibilityTimeout: 120",
+        "VisibilityTimeout: 19",
+        "the VisibilityTimeout of Jobs is shorter",
+    ),
+    (
+        "VisibilityTimeout: 120",
+        "VisibilityTimeout: 43201",
+        "VisibilityTimeout: must be",
+    ),
+    (
+        "DelaySeconds: 5",
+        "DelaySeconds: 901",
+        "DelaySeconds: must be",
+    ),
+    (
+        "DelaySeconds: 5",
+        "MessageRetentionPeriod: 59",
+        "MessageRetentionPeriod: must be",
+    ),
+    (
+        "deadLetterTargetArn: !GetAtt Dead.Arn",
+        "deadLetterTargetArn: !GetAtt Jobs.Arn",
+        "no other queue",
+    ),
+    (
+        "maxReceiveCount: 3",
+        "maxReceiveCount: 0",
+        "maxReceiveCount: must be",
+    ),
+    (
+        ", maxReceiveCount: 3",
+        "",
+        "maxReceiveCount: must have a value",
+    ),
+    (
+        "MaximumRetryAttempts: 1",
+        "MaximumRetryAttempts: 3",
+        "EventInvokeConfig.MaximumRetryAttempts",
+    ),
+    (
+        "MaximumEventAgeInSeconds: 600",
+        "MaximumEventAgeInSeconds: 59",
+        "EventInvokeConfig.MaximumEventAge",
+    ),
+    (
+        "DestinationConfig: {OnFailure",
+        "DestinationConfig: {OnSuccess: {}, OnFailure",
+        "OnSuccess",
+    ),
+    (
+        "{Type: SQS, Destination: !GetAtt Dead.Arn}",
+        "{Type: SQS}",
+        "OnFailure.Destination: must have a value",
+    ),
+    (
+        "Type: SQS, Destination",
+        "Type: SNS, Destination",
+        "only SQS",
+    ),
+    (
+        "Destination: !GetAtt Dead.Arn",
+        "Destination: 'arn:aws:sqs:us-east-1:1:x'",
+        "its destination is no queue",
+    ),
+];
+
 #[test]
 fn what_cannot_be_honoured_of_them_is_refused_by_name() {
-    for (from, to, expected) in [
-        (
-            "rate(1 minute)",
-            "cron(0 * * * ? *)",
-            "Events Minute.Properties.Schedule: only rate(1 minute)",
-        ),
-        ("rate(1 minute)", "rate(1 minutes)", "Schedule: only rate"),
-        (
-            "rate(1 minute), Enabled",
-            "rate(1 minute), DeadLetterConfig: {}, Enabled",
-            "DeadLetterConfig",
-        ),
-        (
-            "Enabled: true",
-            "Enabled: true, State: ENABLED",
-            "Properties.State",
-        ),
-        ("DISABLED", "PAUSED", "State: must be one of"),
-        (
-            "Name: mine",
-            "StartDate: '2026-11-20T10:00:00'",
-            "StartDate",
-        ),
-        (
-            "Name: mine",
-            "FlexibleTimeWindow: {Mode: FLEXIBLE}",
-            "FlexibleTimeWindow.Mode",
-        ),
-        ("'{\"a\":1}'", "'{'", "Input: must be JSON"),
-        (
-            "MaximumEventAgeInSeconds: 60,",
-            "MaximumEventAgeInSeconds: 59,",
-            "RetryPolicy.MaximumEventAgeInSeconds",
-        ),
-        (
-            "BatchSize: 100",
-            "BatchSize: 10001",
-            "BatchSize: must be 1 to 10000",
-        ),
-        (
-            "MaximumBatchingWindowInSeconds: 1",
-            "MaximumBatchingWindowInSeconds: 0",
-            "needs a MaximumBatchingWindow",
-        ),
-        (
-            "MaximumConcurrency: 2",
-            "MaximumConcurrency: 1",
-            "MaximumConcurrency: must be 2",
-        ),
-        (
-            "[ReportBatchItemFailures]",
-            "[Other]",
-            "FunctionResponseTypes",
-        ),
-        (
-            "BatchSize: 100",
-            "BatchSize: 100\n            FilterCriteria: {}",
-            "FilterCriteria",
-        ),
-        (
-            "Queue: !GetAtt Jobs.Arn\n",
-            "Queue: 'arn:aws:sqs:us-east-1:1:other'\n",
-            "its queue is none of this template",
-        ),
-        (
-            "VisibilityTimeout: 120",
-            "VisibilityTimeout: 19",
-            "the VisibilityTimeout of Jobs is shorter",
-        ),
-        (
-            "VisibilityTimeout: 120",
-            "VisibilityTimeout: 43201",
-            "VisibilityTimeout: must be",
-        ),
-        (
-            "DelaySeconds: 5",
-            "DelaySeconds: 901",
-            "DelaySeconds: must be",
-        ),
-        (
-            "DelaySeconds: 5",
-            "MessageRetentionPeriod: 59",
-            "MessageRetentionPeriod: must be",
-        ),
-        (
-            "deadLetterTargetArn: !GetAtt Dead.Arn",
-            "deadLetterTargetArn: !GetAtt Jobs.Arn",
-            "no other queue",
-        ),
-        (
-            "maxReceiveCount: 3",
-            "maxReceiveCount: 0",
-            "maxReceiveCount: must be",
-        ),
-        (
-            ", maxReceiveCount: 3",
-            "",
-            "maxReceiveCount: must have a value",
-        ),
-        (
-            "MaximumRetryAttempts: 1",
-            "MaximumRetryAttempts: 3",
-            "EventInvokeConfig.MaximumRetryAttempts",
-        ),
-        (
-            "MaximumEventAgeInSeconds: 600",
-            "MaximumEventAgeInSeconds: 59",
-            "EventInvokeConfig.MaximumEventAge",
-        ),
-        (
-            "DestinationConfig: {OnFailure",
-            "DestinationConfig: {OnSuccess: {}, OnFailure",
-            "OnSuccess",
-        ),
-        (
-            "{Type: SQS, Destination: !GetAtt Dead.Arn}",
-            "{Type: SQS}",
-            "OnFailure.Destination: must have a value",
-        ),
-        (
-            "Type: SQS, Destination",
-            "Type: SNS, Destination",
-            "only SQS",
-        ),
-        (
-            "Destination: !GetAtt Dead.Arn",
-            "Destination: 'arn:aws:sqs:us-east-1:1:x'",
-            "its destination is no queue",
-        ),
-    ] {
+    for (from, to, expected) in CHANGES {
         let text = GOOD.replace(from, to);
         assert_ne!(text, GOOD, "{from}");
         let message = check_text(&text).expect_err(to).to_string();

@@ -4,10 +4,14 @@
 //! It works on a copy of the checkout in `target/mutants`, with a target folder of its own that is kept for the next
 //! time. A mutant whose text is no longer in the sources is an error: the list must follow the code.
 
+mod applications;
+mod devices;
 mod inputs;
 mod list;
-mod stand_ins;
 mod mends;
+mod pushes;
+mod stand_ins;
+mod time;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::error::Error;
@@ -51,8 +55,12 @@ async fn run() -> Outcome<bool> {
     let mutants: Vec<&Mutant> = list::MUTANTS
         .iter()
         .chain(inputs::MUTANTS)
+        .chain(pushes::MUTANTS)
         .chain(stand_ins::MUTANTS)
         .chain(mends::MUTANTS)
+        .chain(time::MUTANTS)
+        .chain(devices::MUTANTS)
+        .chain(applications::MUTANTS)
         .filter(chosen)
         .collect();
     if mutants.is_empty() {

@@ -4,27 +4,8 @@ use super::list::Mutant;
 
 pub const MUTANTS: &[Mutant] = &[
     Mutant {
-        name: "an event that failed is tried again once only",
-        file: "local/src/asynchronous.rs",
-        from: "const ATTEMPTS: u32 = 3;",
-        to: "const ATTEMPTS: u32 = 2;",
-        tests: &[
-            "local::asynchronous::tests::a_function_error_is_tried_again_twice_and_a_success_never",
-            "it::troubles::a_message_to_a_topic_invokes_its_function_until_it_succeeds_three_times_at_most",
-        ],
-    },
-    Mutant {
-        name: "an event is tried again although it succeeded",
-        file: "local/src/asynchronous.rs",
-        from: "if (target.invoke)(event.clone()).await.is_ok() {",
-        to: "if (target.invoke)(event.clone()).await.is_err() {",
-        tests: &[
-            "local::asynchronous::tests::a_function_error_is_tried_again_twice_and_a_success_never",
-        ],
-    },
-    Mutant {
         name: "a function may listen to a topic that is not there",
-        file: "local/src/template/resources.rs",
+        file: "local/src/template/connections.rs",
         from: "topic.arn == subscription.topic",
         to: "topic.arn.len() < 1000",
         tests: &["local::template::tests::what_cannot_be_honoured_is_refused_by_name"],

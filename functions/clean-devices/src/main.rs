@@ -1,0 +1,18 @@
+//! SNS's platform events: a device that cannot be reached any more is removed, also without a push.
+
+mod handler;
+
+use lambda_runtime::{LambdaEvent, run, service_fn};
+use serde_json::value::RawValue;
+use shared::{aws, telemetry};
+
+#[tokio::main(flavor = "current_thread")]
+async fn main() -> Result<(), lambda_runtime::Error> {
+    telemetry::init();
+    let (store, sns) = (aws::store().await?, aws::sns()?);
+    run(service_fn(async |event: LambdaEvent<Box<RawValue>>| {
+        let handled = handler::handle(&store, &sns, event.payload.get()).await;
+        handled.map_err(lambda_runtime::Error::from)
+    }))
+    .await
+}

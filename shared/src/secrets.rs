@@ -1,0 +1,179 @@
+//! Secrets Manager's one call, `GetSecretValue`.
+//!
+//! It is signed here instead of made by the service's SDK crate: that is 1.5 MB of source to compile
+//! for one request and one field of its answer, while what signs and sends is in the tree already,
+//! under the SNS client.
+
+use std::time::Duration;
+
+use aws_credential_types::Credentials;
+use aws_sigv4::http_request::{SignableBody, SignableRequest, SigningSettings, sign};
+use aws_sigv4::sign::v4::SigningParams;
+use aws_smithy_runtime_api::client::identity::Identity;
+use jiff::Timestamp;
+use serde_json::{Value, json};
+
+use crate::clock::pause;
+use crate::error::{Error, Result, Source};
+use crate::outgoing::{Outgoing, Request, Response};
+
+const WHAT: &str = "Secrets Manager";
+/// One attempt of the call.
+const ATTEMPT: Duration = Duration::from_secs(3);
+const ATTEMPTS: u32 = 3;
+
+/// Secrets Manager.
+pub struct Secrets {
+    outgoing: Outgoing,
+    endpoint: Option<String>,
+    identity: Identity,
+}
+
+impl Secrets {
+    /// Secrets Manager reached by `outgoing`, at another endpoint than a region's own if there is one.
+    pub fn new(outgoing: Outgoing, endpoint: Option<String>, credentials: Credentials) -> Secrets {
+        Secrets {
+            outgoing,
+            endpoint,
+            identity: credentials.into(),
+        }
+    }
+
+    /// The text of the secret with this ARN, of whichever region it names. `now` goes into the
+    /// signature.
+    ///
+    /// `NotFound` if there is none, `Forbidden` if the function's role may not read it, `Malformed` if
+    /// the ARN is none or the secret holds bytes, `Unavailable` if the service does not answer.
+    pub async fn text(&self, arn: &str, now: Timestamp) -> Result<String> {
+        let parts: Vec<&str> = arn.splitn(7, ':').collect();
+        let ["arn", partition, "secretsmanager", region, _, "secret", _] = parts[..] else {
+            return Err(malformed("is not the ARN of a secret"));
+        };
+        let suffix = if partition == "aws-cn" { ".cn" } else { "" };
+        let regional = || format!("https://secretsmanager.{region}.amazonaws.com{suffix}");
+        let url = self.endpoint.clone().unwrap_or_else(regional);
+        let body = json!({"SecretId": arn}).to_string();
+        let mut attempt = 1;
+        loop {
+            let headers = self.headers(&url, region, &body, now);
+            let request = Request {
+                method: "POST",
+                url: &url,
+                headers: headers.map_err(|source| Error::Internal { what: WHAT, source })?,
+                body: body.clone(),
+            };
+            let answer = self.outgoing.send(request, WHAT, ATTEMPT).await;
+            match answer.and_then(|answer| read(&answer)) {
+                Err(Error::Unavailable { .. }) if attempt < ATTEMPTS => {}
+                outcome => return outcome,
+            }
+            pause(attempt).await;
+            attempt += 1;
+        }
+    }
+
+    fn headers(
+        &self,
+        url: &str,
+        region: &str,
+        body: &str,
+        now: Timestamp,
+    ) -> Result<Vec<(String, String)>, Source> {
+        let plain = [
+            ("content-type", "application/x-amz-json-1.1"),
+            ("x-amz-target", "secretsmanager.GetSecretValue"),
+        ];
+        let params = SigningParams::builder()
+            .identity(&self.identity)
+            .region(region)
+            .name("secretsmanager")
+            .time(now.into())
+            .settings(SigningSettings::default())
+            .build()?
+            .into();
+        let body = SignableBody::Bytes(body.as_bytes());
+        let request = SignableRequest::new("POST", url, plain.into_iter(), body)?;
+        let (signed, _) = sign(request, &params)?.into_parts();
+        let all = plain.into_iter().chain(signed.headers());
+        Ok(all
+            .map(|(name, value)| (name.to_owned(), value.to_owned()))
+            .collect())
+    }
+}
+
+fn malformed(detail: &str) -> Error {
+    Error::Malformed {
+        code: "secret",
+        detail: detail.to_owned(),
+    }
+}
+
+/// The secret in an answer. Of an error only its code is looked at.
+fn read(answer: &Response) -> Result<String> {
+    let body: Value = serde_json::from_slice(&answer.body).unwrap_or_default();
+    if answer.status == 200 {
+        let text = body["SecretString"].as_str().map(str::to_owned);
+        return match text {
+            Some(text) => Ok(text),
+            None if body["SecretBinary"].is_string() => Err(malformed("holds bytes, not text")),
+            None => Err(failed("an answer without a secret")),
+        };
+    }
+    let code = body["__type"].as_str().unwrap_or_default();
+    match code.rsplit('#').next().unwrap_or_default() {
+        "ResourceNotFoundException" | "InvalidRequestException" => Err(Error::NotFound),
+        "AccessDeniedException" | "DecryptionFailure" => {
+            Err(Error::Forbidden("the role may not read the secret"))
+        }
+        "" => Err(failed(&format!("status {}", answer.status))),
+        code => Err(failed(code)),
+    }
+}
+
+fn failed(why: &str) -> Error {
+    Error::Unavailable {
+        what: WHAT,
+        source: why.into(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn answer(status: u16, body: &str) -> Result<String> {
+        read(&Response {
+            status,
+            body: body.into(),
+        })
+    }
+
+    #[test]
+    fn every_answer_is_judged() {
+        assert_eq!(answer(200, r#"{"SecretString":"s"}"#).unwrap(), "s");
+        let cases = [
+            (200, r#"{"SecretBinary":"AA=="}"#, "holds bytes, not text"),
+            (200, "<html>", "Secrets Manager is unavailable"),
+            (
+                400,
+                r#"{"__type":"ResourceNotFoundException"}"#,
+                "not found",
+            ),
+            (400, r#"{"__type":"InvalidRequestException"}"#, "not found"),
+            (
+                400,
+                r#"{"__type":"com.amazon.coral.service#AccessDeniedException"}"#,
+                "the role may not read the secret",
+            ),
+            (
+                400,
+                r#"{"__type":"ThrottlingException"}"#,
+                "Secrets Manager is unavailable",
+            ),
+            (503, "", "Secrets Manager is unavailable"),
+        ];
+        for (status, body, expected) in cases {
+            assert_eq!(answer(status, body).unwrap_err().to_string(), expected);
+        }
+    }
+}
