@@ -209,3 +209,22 @@ fn no_step_is_left_out_and_nothing_is_left_to_do() {
         assert!(!sleeps, "{name} sleeps instead of waiting for something");
     }
 }
+
+/// Rows are deleted by a retract, which frees a dedupe key, and by whoever ends a task.
+#[test]
+fn only_two_roles_may_delete_rows() {
+    let template = fs::read_to_string(root().join("template.yaml")).unwrap();
+    let (mut role, mut may) = ("", Vec::new());
+    for line in template.lines() {
+        let name = line
+            .strip_prefix("  ")
+            .and_then(|line| line.strip_suffix(':'));
+        if let Some(name) = name.filter(|name| !name.starts_with(' ')) {
+            role = name;
+        }
+        if line.contains("\"dynamodb:DeleteItem\"") || line.contains("\"dynamodb:*\"") {
+            may.push(role);
+        }
+    }
+    assert_eq!(may, ["CreateNotificationsRole", "RunTasksRole"]);
+}

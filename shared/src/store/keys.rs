@@ -234,6 +234,7 @@ mod tests {
         };
         let mut texts: std::collections::BTreeSet<String> =
             [128, 129, 130].map(|n| "a".repeat(n)).into();
+        texts.extend(["A", "a", "#", "%23"].map(str::to_owned));
         while texts.len() < count {
             let length = next(5);
             texts.insert((0..length).map(|_| letters[next(letters.len())]).collect());

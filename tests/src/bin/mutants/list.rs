@@ -18,8 +18,8 @@ pub const MUTANTS: &[Mutant] = &[
     Mutant {
         name: "the put of a row has no condition",
         file: "shared/src/store/writes.rs",
-        from: ".condition_expression(\"attribute_not_exists(pk)\")",
-        to: "",
+        from: "notification)?))\n            .condition_expression(\"attribute_not_exists(pk)\");",
+        to: "notification)?));",
         tests: &["it::idempotency::f1_a_put_that_comes_late_does_not_undo_what_was_done_since"],
     },
     Mutant {

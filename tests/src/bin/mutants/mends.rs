@@ -232,7 +232,7 @@ pub const MUTANTS: &[Mutant] = &[
         tests: &["it::faults::i3_what_is_refused_has_stored_nothing"],
     },
     Mutant {
-        name: "users are told apart by their first letters",
+        name: "joiners in a name are dropped",
         file: "shared/src/store/keys.rs",
         from: "| Key::Dedupe(user, _) => format!(\"U#{}\", user.as_str()),",
         to: "| Key::Dedupe(user, _) => format!(\"U#{}\", user.as_str().replace('\\u{200d}', \"\")),",
@@ -246,10 +246,10 @@ pub const MUTANTS: &[Mutant] = &[
         tests: &["shared::store::keys::tests::f55_no_two_rows_of_any_kind_share_a_key"],
     },
     Mutant {
-        name: "a page of 50 and more is cut where its rows end",
+        name: "a page of 30 and more leaves out the row that it has no place for",
         file: "shared/src/inbox.rs",
-        from: "let ahead = merged.rows.read_ahead(request.limit + 1);",
-        to: "if request.limit >= 50 {\n            merged.rows = Rows::new(self.store, self.user, before.map(NotificationId::previous), oldest, true);\n        }\n        let ahead = merged.rows.read_ahead(request.limit + 1);",
+        from: "last = if full { last } else { Some(id) };",
+        to: "last = if full && request.limit < 30 { last } else { Some(id) };",
         tests: &[
             "it::inbox::f41_pages_of_1_to_100_miss_and_repeat_nothing_whatever_arrives_between_them",
         ],
@@ -260,5 +260,12 @@ pub const MUTANTS: &[Mutant] = &[
         from: "Box::new(refusal(StatusCode::BAD_REQUEST, \"Bad Request\"))",
         to: "Box::new(refusal(StatusCode::PAYLOAD_TOO_LARGE, \"Bad Request\"))",
         tests: &["it::hostile::f51_a_body_that_breaks_off_is_malformed"],
+    },
+    Mutant {
+        name: "a role may delete rows",
+        file: "template.yaml",
+        from: "[\"dynamodb:GetItem\", \"dynamodb:PutItem\", \"dynamodb:UpdateItem\"]",
+        to: "[\"dynamodb:DeleteItem\", \"dynamodb:GetItem\", \"dynamodb:PutItem\", \"dynamodb:UpdateItem\"]",
+        tests: &["it::tidy::only_two_roles_may_delete_rows"],
     },
 ];
