@@ -14,7 +14,7 @@ use crate::crashes::full;
 use crate::paused::{Publish, World, targets};
 
 /// Enough for nobody to wait for their turn.
-const FAST: Limits = Limits {
+pub const FAST: Limits = Limits {
     rate: 1_000_000,
     instances: 1,
     group_cap: 0,
