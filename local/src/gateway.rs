@@ -11,10 +11,11 @@ use crate::template::{Authorizer, Cors};
 use crate::tokens::Signer;
 use crate::{cors, door, ids};
 use axum::Router;
-use axum::body::{Body, Bytes, to_bytes};
+use axum::body::{Body, Bytes};
 use axum::extract::{ConnectInfo, Request, State};
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, HeaderValue, Response, StatusCode, header};
+use futures_util::StreamExt;
 use serde_json::{Map, Value};
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -89,10 +90,9 @@ impl Gateway {
             Some(Ok(token)) => Some(token),
             Some(Err(refusal)) => return *refusal,
         };
-        let too_large = || refusal(StatusCode::PAYLOAD_TOO_LARGE, "Request Entity Too Large");
-        let body = match tokio::time::timeout(self.body_time, to_bytes(body, BODY_LIMIT)).await {
+        let body = match tokio::time::timeout(self.body_time, whole(body)).await {
             Ok(Ok(body)) => body,
-            Ok(Err(_)) => return too_large(),
+            Ok(Err(refusal)) => return *refusal,
             Err(_) => return refusal(StatusCode::REQUEST_TIMEOUT, "Request Timeout"),
         };
         let call = Call {
@@ -166,6 +166,23 @@ impl Gateway {
         }
         Ok((claims, scopes))
     }
+}
+
+fn too_large() -> Response<Body> {
+    refusal(StatusCode::PAYLOAD_TOO_LARGE, "Request Entity Too Large")
+}
+
+/// The whole of a body, unless it is too long, or not sent as its head says.
+async fn whole(body: Body) -> Result<Bytes, Box<Response<Body>>> {
+    let (mut whole, mut parts) = (Vec::new(), body.into_data_stream());
+    while let Some(part) = parts.next().await {
+        let broken = |_| Box::new(refusal(StatusCode::BAD_REQUEST, "Bad Request"));
+        whole.extend_from_slice(&part.map_err(broken)?);
+        if whole.len() > BODY_LIMIT {
+            return Err(Box::new(too_large()));
+        }
+    }
+    Ok(whole.into())
 }
 
 async fn answer(

@@ -1,5 +1,6 @@
 //! Notifications for everyone: written once, merged into each inbox when it is read.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -18,13 +19,23 @@ const MAX_BROADCASTS: usize = 100;
 const KEPT: Duration = Duration::from_secs(10);
 /// The longest step that never leaves out a month.
 const STEP: SignedDuration = SignedDuration::from_hours(28 * 24);
+/// When a month has been over for this long, nothing more is stored in it, and every read shows all of
+/// it: a row is put within seconds of its moment.
+const OVER: SignedDuration = SignedDuration::from_hours(1);
 
 /// The broadcasts as one instance of a function knows them.
 pub struct Broadcasts {
     store: Store,
     /// How long notifications are kept, in seconds.
     retention: u32,
-    read: Mutex<Option<(Timestamp, Arc<[Notification]>)>>,
+    known: Mutex<Known>,
+}
+
+#[derive(Default)]
+struct Known {
+    read: Option<(Timestamp, Arc<[Notification]>)>,
+    /// Months that are over, and hold nothing that may be shown: they are not read again.
+    empty: BTreeSet<String>,
 }
 
 impl Broadcasts {
@@ -33,18 +44,38 @@ impl Broadcasts {
         Broadcasts {
             store,
             retention,
-            read: Mutex::new(None),
+            known: Mutex::default(),
         }
     }
 
     /// The live ones, newest first; at most 10 seconds old.
     pub async fn current(&self, now: Timestamp) -> Result<Arc<[Notification]>> {
-        let mut read = self.read.lock().await;
-        if let Some((at, known)) = read.as_ref()
+        let mut known = self.known.lock().await;
+        if let Some((at, read)) = &known.read
             && now.duration_since(*at).unsigned_abs() < KEPT
         {
-            return Ok(Arc::clone(known));
+            return Ok(Arc::clone(read));
         }
+        let mut months = self.months(now);
+        months.retain(|month| !known.empty.contains(month));
+        let reads = months
+            .iter()
+            .map(|month| self.store.broadcasts(month, MAX_BROADCASTS, now));
+        let found = try_join_all(reads).await?;
+        let open = broadcast_month(now.checked_sub(OVER).unwrap_or_default());
+        let empty = months.iter().zip(&found);
+        let empty = empty.filter(|(month, found)| found.is_empty() && **month < open);
+        known.empty.extend(empty.map(|(month, _)| month.clone()));
+        let mut all: Vec<Notification> = found.into_iter().flatten().collect();
+        all.sort_by_key(|broadcast| std::cmp::Reverse(broadcast.id));
+        all.truncate(MAX_BROADCASTS);
+        let all: Arc<[Notification]> = all.into();
+        known.read = Some((now, Arc::clone(&all)));
+        Ok(all)
+    }
+
+    /// The months of the retention, oldest first.
+    fn months(&self, now: Timestamp) -> Vec<String> {
         let oldest = SignedDuration::from_secs(i64::from(self.retention));
         let oldest = now.checked_sub(oldest).unwrap_or_default();
         let mut months = vec![broadcast_month(oldest)];
@@ -54,15 +85,6 @@ impl Broadcasts {
             months.push(broadcast_month(at));
         }
         months.dedup();
-        let reads = months
-            .iter()
-            .map(|month| self.store.broadcasts(month, MAX_BROADCASTS));
-        let mut all: Vec<Notification> = try_join_all(reads).await?.into_iter().flatten().collect();
-        all.retain(|broadcast| broadcast.is_live(now));
-        all.sort_by_key(|broadcast| std::cmp::Reverse(broadcast.id));
-        all.truncate(MAX_BROADCASTS);
-        let all: Arc<[Notification]> = all.into();
-        *read = Some((now, Arc::clone(&all)));
-        Ok(all)
+        months
     }
 }

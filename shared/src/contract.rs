@@ -1,10 +1,64 @@
 //! Reads a caller's JSON field by field, and remembers every rule it breaks.
 
 use jiff::Timestamp;
+use jiff::civil::{Date, DateTime, Time};
+use jiff::tz::Offset;
 use serde_json::{Map, Value};
 
 use crate::error::Violation;
 use crate::id::{DeviceId, ID_RULE, UserId};
+
+/// What a moment is written like, for messages.
+pub const MOMENT_RULE: &str = "must be a moment in RFC 3339 form, such as 2026-11-20T10:00:00Z";
+
+/// A moment in RFC 3339 form and no other: date, time with seconds, and `Z` or an offset. A fraction
+/// may have any length, and counts to the nanosecond; a leap second is the second before it. A moment
+/// that is too late to be told (the last day of 9999) is the latest there is, [`Timestamp::MAX`].
+pub fn moment(text: &str) -> Option<Timestamp> {
+    let (date_time, rest) = text.split_at_checked(19)?;
+    let shape = date_time.bytes().zip(*b"0000-00-00T00:00:00");
+    let fits = shape.enumerate().all(|(at, (byte, shape))| match shape {
+        b'0' => byte.is_ascii_digit(),
+        _ if at == 10 => b"Tt ".contains(&byte),
+        other => byte == other,
+    });
+    let number = |from: usize, to: usize| date_time.get(from..to)?.parse::<i16>().ok();
+    let part = |from: usize| number(from, from + 2).and_then(|part| i8::try_from(part).ok());
+    let (fraction, offset) = match rest.strip_prefix('.') {
+        Some(rest) => rest.split_at(rest.find(|c: char| !c.is_ascii_digit())?),
+        None => ("0", rest),
+    };
+    if !fits || fraction.is_empty() {
+        return None;
+    }
+    let nanoseconds = format!("{fraction:0<9.9}").parse().ok()?;
+    let date = Date::new(number(0, 4)?, part(5)?, part(8)?).ok()?;
+    let second = part(17).filter(|second| *second <= 60)?.min(59);
+    let time = Time::new(part(11)?, part(14)?, second, nanoseconds).ok()?;
+    let moment = offset_of(offset)?.to_timestamp(DateTime::from_parts(date, time));
+    Some(moment.unwrap_or(Timestamp::MAX))
+}
+
+/// `Z`, or hours and minutes ahead of UTC or behind it.
+fn offset_of(text: &str) -> Option<Offset> {
+    if text.eq_ignore_ascii_case("z") {
+        return Some(Offset::UTC);
+    }
+    let (sign, digits) = text.split_at_checked(1)?;
+    let (hours, minutes) = digits.split_once(':')?;
+    let part = |text: &str, below: i32| {
+        let is_plain = text.len() == 2 && text.bytes().all(|byte| byte.is_ascii_digit());
+        text.parse::<i32>()
+            .ok()
+            .filter(|part| is_plain && *part < below)
+    };
+    let seconds = part(hours, 24)? * 3_600 + part(minutes, 60)? * 60;
+    match sign {
+        "+" => Offset::from_seconds(seconds).ok(),
+        "-" => Offset::from_seconds(-seconds).ok(),
+        _ => None,
+    }
+}
 
 /// The fields of one JSON object that have not been asked for yet. A `null` counts as absent.
 pub struct Fields<'v> {
@@ -168,16 +222,10 @@ impl<'v> Fields<'v> {
     /// A moment in RFC 3339 form, from 1970 to 9999 (what four digits of a year can say).
     pub fn moment(&mut self, name: &str) -> Option<Timestamp> {
         let value = self.take(name)?;
-        let moment = value
-            .as_str()
-            .and_then(|text| text.parse::<Timestamp>().ok())
-            .filter(|moment| (0..=253_402_207_200).contains(&moment.as_second()));
+        let moment = value.as_str().and_then(moment);
+        let moment = moment.filter(|moment| *moment >= Timestamp::UNIX_EPOCH);
         if moment.is_none() {
-            self.refuse(
-                name,
-                "format",
-                "must be a moment in RFC 3339 form, in UTC or with an offset",
-            );
+            self.refuse(name, "format", MOMENT_RULE);
         }
         moment
     }
@@ -231,6 +279,63 @@ mod tests {
             "ü-DE",
         ] {
             assert!(!is_locale(bad), "{bad}");
+        }
+    }
+
+    #[test]
+    fn a_moment_is_what_rfc_3339_says_and_nothing_else() {
+        let is = |text: &str, expected: &str| {
+            let found = moment(text).map(|moment| moment.to_string());
+            assert_eq!(found.as_deref(), Some(expected), "{text}");
+        };
+        is("2026-11-20T10:00:00Z", "2026-11-20T10:00:00Z");
+        is("2026-11-20t10:00:00z", "2026-11-20T10:00:00Z");
+        is("2026-11-20 10:00:00-00:00", "2026-11-20T10:00:00Z");
+        is("2026-11-20T10:00:00+02:30", "2026-11-20T07:30:00Z");
+        is("2026-11-20T10:00:00.5Z", "2026-11-20T10:00:00.5Z");
+        is(
+            "2026-11-20T10:00:00.1234567899999Z",
+            "2026-11-20T10:00:00.123456789Z",
+        );
+        is("2016-12-31T23:59:60Z", "2016-12-31T23:59:59Z");
+        is("2024-02-29T00:00:00Z", "2024-02-29T00:00:00Z");
+        is("9999-12-31T23:59:59Z", &Timestamp::MAX.to_string());
+        is("0001-01-01T00:00:00+01:00", "0000-12-31T23:00:00Z");
+        for bad in [
+            "",
+            "x",
+            "2026-11-20",
+            "2026-11-20T10Z",
+            "2026-11-20T10:00Z",
+            "2026-11-20T10:00:00",
+            "20261120T100000Z",
+            "2026-11-20T100000Z",
+            "2026-11-20T10:00:00.Z",
+            "2026-11-20T10:00:00,5Z",
+            "2026-11-20T10:00:00+0230",
+            "2026-11-20T10:00:00+02",
+            "2026-11-20T10:00:00+24:00",
+            "2026-11-20T10:00:00+02:60",
+            "2026-11-20T10:00:00+2:00",
+            "2026-11-20T10:00:00 02:00",
+            "2026-11-20T10:00:00Z[UTC]",
+            "2026-11-20T10:00:00+00:00[UTC]",
+            "2026-11-20T10:00:00ZZ",
+            " 2026-11-20T10:00:00Z",
+            "2026-11-20T10:00:00Z ",
+            "2026-13-20T10:00:00Z",
+            "2025-02-29T00:00:00Z",
+            "2026-11-20T24:00:00Z",
+            "2026-11-20T10:60:00Z",
+            "2026-11-20T10:00:61Z",
+            "+2026-11-20T10:00:00Z",
+            "-026-11-20T10:00:00Z",
+            "1790000000",
+            "2026-11-2\u{660}T10:00:00Z",
+            "2026-11-20T10:00:00.\u{660}Z",
+            "\u{1f980}\u{1f980}\u{1f980}\u{1f980}\u{1f980}",
+        ] {
+            assert_eq!(moment(bad), None, "{bad}");
         }
     }
 }

@@ -5,8 +5,11 @@ use std::collections::BTreeMap;
 use jiff::Timestamp;
 use serde_json::Value;
 
+use crate::contract::{MOMENT_RULE, moment};
 use crate::error::{Error, Result, Violation};
-use crate::notification::Notification;
+use crate::id::{ID_RULE, MAX_TYPE, UserId, is_type};
+use crate::json::canonical_number;
+use crate::notification::{MAX_GROUP, Notification};
 
 /// The query parameters of a filter; `data.` begins any path inside `data`.
 pub const PARAMETERS: [&str; 7] = [
@@ -66,16 +69,30 @@ impl Filter {
                 },
                 "type" => {
                     filter.types = value.split(',').map(str::to_owned).collect();
+                    let is_one =
+                        |kind: &String| (1..=MAX_TYPE).contains(&kind.len()) && is_type(kind);
                     if filter.types.len() > MAX_PARTS {
                         refuse(name, "length", "may name 20 types");
+                    } else if !filter.types.iter().all(is_one) {
+                        refuse(name, "format", "must be types, separated by commas");
                     }
                 }
-                "actor" => filter.actor = Some(value.clone()),
-                "group" => filter.group = Some(value.clone()),
-                "since" | "until" => match value.parse() {
-                    Ok(moment) if name == "since" => filter.since = Some(moment),
-                    Ok(moment) => filter.until = Some(moment),
-                    Err(_) => refuse(name, "format", "must be a moment in RFC 3339 form"),
+                "actor" => {
+                    filter.actor = UserId::parse(value).map(|actor| actor.as_str().to_owned());
+                    if filter.actor.is_none() {
+                        refuse(name, "format", &format!("must have {ID_RULE}"));
+                    }
+                }
+                "group" => {
+                    filter.group = Some(value.clone());
+                    if !(1..=MAX_GROUP).contains(&value.chars().count()) {
+                        refuse(name, "length", "must have 1 to 128 characters");
+                    }
+                }
+                "since" | "until" => match moment(value) {
+                    Some(moment) if name == "since" => filter.since = Some(moment),
+                    Some(moment) => filter.until = Some(moment),
+                    None => refuse(name, "format", MOMENT_RULE),
                 },
                 _ => {
                     let Some(path) = name.strip_prefix("data.") else {
@@ -162,15 +179,20 @@ fn segments(path: &str) -> Vec<String> {
 fn step<'v>(value: &'v Value, name: &str) -> Option<&'v Value> {
     match value {
         Value::Object(object) => object.get(name),
-        Value::Array(array) => array.get(name.parse::<usize>().ok()?),
+        // One spelling of an index: neither `00` nor `+0` is `0`.
+        Value::Array(array) => {
+            let index: usize = name.parse().ok()?;
+            array.get(index).filter(|_| index.to_string() == name)
+        }
         _ => None,
     }
 }
 
-/// Equality as JSON means it: 1 is 1.0, and the order of fields is nothing.
+/// Equality as JSON means it: 1 is 1.0, whole numbers differ in their last digit, and the order of
+/// fields is nothing.
 fn is_equal(a: &Value, b: &Value) -> bool {
     match (a, b) {
-        (Value::Number(a), Value::Number(b)) => a == b || a.as_f64() == b.as_f64(),
+        (Value::Number(a), Value::Number(b)) => canonical_number(a) == canonical_number(b),
         (Value::Array(a), Value::Array(b)) => {
             a.len() == b.len() && a.iter().zip(b).all(|(a, b)| is_equal(a, b))
         }

@@ -1,29 +1,22 @@
 //! An inbox as its user sees it: rows and broadcasts merged, marks and settings applied.
 
+mod marking;
+
 use std::iter::Peekable;
 use std::slice;
 
-use futures_util::stream::{self, StreamExt, TryStreamExt};
 use futures_util::try_join;
 use jiff::Timestamp;
 
-use crate::clock::pause;
 use crate::error::{Error, Result};
 use crate::filter::Filter;
 use crate::fold::{Entry, Fold};
 use crate::id::{NotificationId, UserId};
-use crate::marks::{BEHIND, BroadcastMark, Watermark};
 use crate::notification::Notification;
-use crate::store::{About, Examined, Mark, Rows, Store};
+use crate::store::{About, Examined, Rows, Store};
 
 /// The highest count that is told exactly.
 const MAX_COUNT: usize = 99;
-/// The most notifications that a watermark's move marks one by one.
-const MAX_MARKED: usize = 100;
-/// Marks on their way at the same time.
-const MARKS_IN_FLIGHT: usize = 16;
-/// How often a mark that lost a race is set again.
-const ROUNDS: u32 = 5;
 
 /// How many notifications of an inbox are new to its user; lower bounds if `capped`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -117,17 +110,11 @@ struct Counter {
 
 impl Counter {
     fn add(&mut self, about: &About, id: NotificationId, visible: Option<&Notification>) {
-        if about
-            .marks
-            .counted_down_to()
-            .is_some_and(|floor| id <= floor)
-        {
-            self.done = true;
-        }
+        self.done |= about.marks.covers(id);
         let Some(notification) = visible.filter(|n| !self.done && n.archived_at.is_none()) else {
             return;
         };
-        if notification.is_unread() && !about.marks.covers(id) {
+        if notification.is_unread() {
             self.counts.unread += 1;
         }
         if !about.marks.is_seen(notification) {
@@ -198,7 +185,7 @@ impl<'i> Inbox<'i> {
 
     /// The counts, for who has read what is kept of the user.
     pub async fn count(&self, about: &About) -> Result<Counts> {
-        let floor = about.marks.counted_down_to();
+        let floor = about.marks.covered_up_to;
         let mut merged = self.merged(None, floor.map(NotificationId::next));
         let mut counter = Counter {
             counts: Counts::default(),
@@ -225,103 +212,6 @@ impl<'i> Inbox<'i> {
         };
         let (about, notification) = try_join!(self.store.about(self.user, true), row)?;
         Ok(about.marks.apply(notification))
-    }
-
-    /// Changes the marks of one notification, or of one broadcast for this user.
-    pub async fn mark(&self, id: NotificationId, mark: Mark) -> Result<Notification> {
-        if self.broadcast(id).is_none() {
-            let row = self.store.mark(self.user, id, mark, self.now);
-            let (row, about) = try_join!(row, self.store.about(self.user, true))?;
-            return Ok(about.marks.apply(row));
-        }
-        for round in 0..ROUNDS {
-            if round > 0 {
-                pause(round).await;
-            }
-            let marks = self.store.about(self.user, true).await?.marks;
-            let mut one = marks.broadcasts.get(&id).copied().unwrap_or_default();
-            change(&mut one, mark, self.now.as_millisecond());
-            match self.store.mark_broadcast(self.user, &marks, id, one).await {
-                Err(Error::Conflict(_)) => {}
-                Err(error) => return Err(error),
-                Ok(()) => return self.get(id).await,
-            }
-        }
-        Err(Error::Conflict("the marks change too often"))
-    }
-
-    /// Moves a watermark up to `up_to`, or as far as it may go: what is newer is marked one by one,
-    /// and if that would be more than [`MAX_MARKED`], the watermark goes further.
-    pub async fn mark_up_to(&self, watermark: Watermark, up_to: NotificationId) -> Result<()> {
-        let settled = self.now.checked_sub(BEHIND).unwrap_or_default();
-        let settled = NotificationId::new(settled, [0; 10]).previous();
-        if up_to <= settled {
-            let moved = self
-                .store
-                .move_watermark(self.user, watermark, up_to, self.now);
-            return moved.await;
-        }
-        let (oldest, newest) = (settled.next(), up_to.next());
-        let mut rows = Rows::new(self.store, self.user, Some(newest), Some(oldest), true);
-        rows.read_ahead(MAX_MARKED + 1).await?;
-        let mut fresh = Vec::new();
-        let mut reached = settled;
-        while let Some((id, row)) = rows.next().await? {
-            if fresh.len() == MAX_MARKED {
-                reached = id;
-                break;
-            }
-            fresh.extend(row);
-        }
-        let mark = match watermark {
-            Watermark::Seen => Mark::Seen,
-            Watermark::Read => Mark::Read,
-        };
-        let moved = self
-            .store
-            .move_watermark(self.user, watermark, reached, self.now);
-        let ((), ()) = try_join!(self.mark_all(fresh, mark), moved)?;
-        for broadcast in self
-            .broadcasts
-            .iter()
-            .filter(|b| b.id > reached && b.id <= up_to)
-        {
-            self.mark(broadcast.id, mark).await?;
-        }
-        Ok(())
-    }
-
-    /// Marks what is unread of a group, among the newest rows, as read.
-    pub async fn mark_group(&self, group: &str) -> Result<()> {
-        let about = self.store.about(self.user, true).await?;
-        let mut merged = self.merged(None, None);
-        let mut unread = Vec::new();
-        while let Some((_, row)) = merged.next().await? {
-            let visible = row.and_then(|row| self.visible(&about, row));
-            let of_group = |n: &Notification| n.content.group.as_deref() == Some(group);
-            unread.extend(visible.filter(|n| of_group(n) && n.is_unread()));
-        }
-        self.mark_all(unread, Mark::Read).await.map(drop)
-    }
-
-    /// Marks several; what is gone meanwhile needs no mark.
-    async fn mark_all(&self, notifications: Vec<Notification>, mark: Mark) -> Result<()> {
-        let marks = stream::iter(notifications)
-            .map(|notification| async move {
-                let marked = if self.broadcast(notification.id).is_some() {
-                    self.mark(notification.id, mark).await
-                } else {
-                    self.store
-                        .mark(self.user, notification.id, mark, self.now)
-                        .await
-                };
-                match marked {
-                    Ok(_) | Err(Error::NotFound) => Ok(()),
-                    Err(error) => Err(error),
-                }
-            })
-            .buffer_unordered(MARKS_IN_FLIGHT);
-        marks.try_for_each(async |()| Ok(())).await
     }
 
     fn merged(&self, before: Option<NotificationId>, oldest: Option<NotificationId>) -> Merged<'i> {
@@ -351,25 +241,5 @@ impl<'i> Inbox<'i> {
     fn broadcast(&self, id: NotificationId) -> Option<&'i Notification> {
         let mut live = self.broadcasts.iter().filter(|b| b.is_live(self.now));
         live.find(|broadcast| broadcast.id == id)
-    }
-}
-
-fn change(one: &mut BroadcastMark, mark: Mark, now: i64) {
-    match mark {
-        Mark::Read => {
-            one.read_at.get_or_insert(now);
-            one.unread_at = None;
-        }
-        Mark::Unread => {
-            one.read_at = None;
-            one.unread_at = Some(now);
-        }
-        Mark::Archived => {
-            one.archived_at.get_or_insert(now);
-        }
-        Mark::Unarchived => one.archived_at = None,
-        Mark::Seen => {
-            one.seen_at.get_or_insert(now);
-        }
     }
 }

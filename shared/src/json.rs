@@ -26,6 +26,40 @@ pub fn parse(body: &[u8], limit: usize) -> Result<Value> {
     Ok(value)
 }
 
+/// The same request in one spelling, by which a repeat is known: fields in the order of their names,
+/// numbers of one value as one number, and outside `data`, where it is no value, no `null`.
+#[must_use]
+pub fn canonical(request: &Value) -> Value {
+    spelled(request, false)
+}
+
+fn spelled(value: &Value, free: bool) -> Value {
+    match value {
+        Value::Number(number) => Value::Number(canonical_number(number)),
+        Value::Array(items) => items.iter().map(|item| spelled(item, free)).collect(),
+        Value::Object(fields) => {
+            let given = fields.iter().filter(|(_, value)| free || !value.is_null());
+            let spelled =
+                given.map(|(name, value)| (name.clone(), spelled(value, free || name == "data")));
+            Value::Object(spelled.collect())
+        }
+        other => other.clone(),
+    }
+}
+
+/// A number in one spelling: whole ones, as far as 64 bits hold them, as an integer, to the last digit.
+#[must_use]
+pub fn canonical_number(number: &Number) -> Number {
+    let float = number.as_f64().filter(|_| number.is_f64());
+    match float.filter(|float| float.fract() == 0.0) {
+        // Zero added makes of -0 a 0.
+        Some(float) => format!("{:.0}", float + 0.0)
+            .parse()
+            .unwrap_or_else(|_| number.clone()),
+        None => number.clone(),
+    }
+}
+
 struct Strict {
     free: bool,
 }
@@ -120,6 +154,50 @@ mod tests {
         }
         let twice = parse(br#"{"data":{"a":1,"a":2}}"#, 100).unwrap();
         assert_eq!(twice, serde_json::json!({"data": {"a": 2}}));
+    }
+
+    #[test]
+    fn f48_bodies_with_one_meaning_have_one_spelling() {
+        let spelled = |body: &str| canonical(&parse(body.as_bytes(), 1_000).unwrap()).to_string();
+        let same = [
+            (r#"{"a":1,"b":2}"#, r#" { "b" : 2.0, "a" : 1 } "#),
+            (r#"{"a":100}"#, r#"{"a":1e2}"#),
+            (r#"{"a":1}"#, r#"{"a":1,"b":null}"#),
+            (r#"{"a":{}}"#, r#"{"a":{"b":null}}"#),
+            (r#"{"a":"e"}"#, r#"{"a":"\u0065"}"#),
+            (r#"{"a":[0]}"#, r#"{"a":[-0.0]}"#),
+            (
+                r#"{"data":{"a":2,"b":1}}"#,
+                r#"{"data":{"b":1,"a":1,"a":2}}"#,
+            ),
+            (
+                r#"{"data":{"a":10000000000000000000}}"#,
+                r#"{"data":{"a":1e19}}"#,
+            ),
+            (r#"{"data":{"a":0.5}}"#, r#"{"data":{"a":5e-1}}"#),
+            (
+                r#"{"n":[{"title":"x"}]}"#,
+                r#"{"n":[{"body":null,"title":"x"}]}"#,
+            ),
+        ];
+        for (one, other) in same {
+            assert_eq!(spelled(one), spelled(other), "{one} {other}");
+        }
+        let different = [
+            (r#"{"data":{"a":null}}"#, r#"{"data":{}}"#),
+            (r#"{"data":{"a":{"b":null}}}"#, r#"{"data":{"a":{}}}"#),
+            (r#"{"a":"1"}"#, r#"{"a":1}"#),
+            (r#"{"a":[1,2]}"#, r#"{"a":[2,1]}"#),
+            (r#"{"a":[null]}"#, r#"{"a":[]}"#),
+            (
+                r#"{"data":{"a":9007199254740993}}"#,
+                r#"{"data":{"a":9007199254740992}}"#,
+            ),
+            (r#"{"a":1}"#, r#"{"a":1.5}"#),
+        ];
+        for (one, other) in different {
+            assert_ne!(spelled(one), spelled(other), "{one} {other}");
+        }
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! What a user has seen and read: two watermarks, and marks on single notifications.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -16,15 +16,16 @@ pub const BEHIND: Duration = Duration::from_secs(5);
 /// The most broadcasts that are marked one by one; beyond that the oldest mark goes.
 pub const MAX_BROADCAST_MARKS: usize = 100;
 
+/// The most notifications that are unread although mark-all covered them; beyond that the oldest counts
+/// as read again.
+pub const MAX_UNREAD_MARKS: usize = 100;
+
 /// The marks that one watermark cannot say of a broadcast, which all users share.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct BroadcastMark {
     /// When it was opened, in milliseconds since 1970.
     #[serde(rename = "r", skip_serializing_if = "Option::is_none", default)]
     pub read_at: Option<i64>,
-    /// When it was marked as not opened.
-    #[serde(rename = "un", skip_serializing_if = "Option::is_none", default)]
-    pub unread_at: Option<i64>,
     /// When the list was opened with it, where no watermark says so.
     #[serde(rename = "se", skip_serializing_if = "Option::is_none", default)]
     pub seen_at: Option<i64>,
@@ -38,8 +39,13 @@ pub struct BroadcastMark {
 pub struct Marks {
     /// The newest notification that was in a list the user opened.
     pub seen_up_to: Option<NotificationId>,
-    /// The newest notification that mark-all covered, and when.
+    /// The newest notification that mark-all marked as read, and when.
     pub read_up_to: Option<(NotificationId, Timestamp)>,
+    /// Up to here mark-all has been: nothing at or below it counts as unread or unseen. It goes ahead
+    /// of `read_up_to` over what had been read one by one, which keeps its own moments.
+    pub covered_up_to: Option<NotificationId>,
+    /// What was marked as unread after mark-all covered it.
+    pub unread: BTreeSet<NotificationId>,
     /// Marks of single broadcasts.
     pub broadcasts: BTreeMap<NotificationId, BroadcastMark>,
 }
@@ -55,20 +61,18 @@ pub enum Watermark {
 
 impl Marks {
     /// The notification as its user sees it: `read_at` says what the row, the watermark and the
-    /// broadcast marks say together. A watermark covers what was marked as unread before it.
+    /// broadcast marks say together.
     #[must_use]
     pub fn apply(&self, mut notification: Notification) -> Notification {
         if let Some(mark) = self.broadcasts.get(&notification.id) {
             let moment = |ms: Option<i64>| ms.and_then(|ms| Timestamp::from_millisecond(ms).ok());
             notification.read_at = moment(mark.read_at);
-            notification.unread_at = moment(mark.unread_at);
             notification.seen_at = moment(mark.seen_at);
             notification.archived_at = moment(mark.archived_at);
         }
-        if let Some((up_to, moved)) = self.read_up_to
+        if let Some((_, moved)) = self.read_up_to
             && notification.read_at.is_none()
-            && notification.id <= up_to
-            && notification.unread_at.is_none_or(|at| at <= moved)
+            && self.reads(notification.id)
         {
             notification.read_at = Some(moved);
         }
@@ -86,13 +90,29 @@ impl Marks {
                 .is_some_and(|up_to| notification.id <= up_to)
     }
 
-    /// Whether the read watermark covers this id.
+    /// Whether mark-all has been here.
     pub fn covers(&self, id: NotificationId) -> bool {
-        self.read_up_to.is_some_and(|(up_to, _)| id <= up_to)
+        self.covered_up_to.is_some_and(|up_to| id <= up_to)
     }
 
-    /// The newest id at or below which nothing counts as unread or unseen: mark-all covers both.
-    pub fn counted_down_to(&self) -> Option<NotificationId> {
-        self.read_up_to.map(|(up_to, _)| up_to)
+    /// Whether mark-all has marked this id as read, and nobody as unread since.
+    pub fn reads(&self, id: NotificationId) -> bool {
+        self.read_up_to.is_some_and(|(up_to, _)| id <= up_to) && !self.unread.contains(&id)
+    }
+
+    /// Moves a watermark up; `read_at` is when it marked something as read.
+    pub fn moved(
+        &mut self,
+        watermark: Watermark,
+        up_to: NotificationId,
+        read_at: Option<Timestamp>,
+    ) {
+        match watermark {
+            Watermark::Seen => self.seen_up_to = Some(up_to),
+            Watermark::Read => {
+                self.covered_up_to = Some(up_to);
+                self.read_up_to = read_at.map(|at| (up_to, at)).or(self.read_up_to);
+            }
+        }
     }
 }

@@ -20,6 +20,10 @@ pub const MAX_BATCH: usize = 100;
 pub const MAX_DATA_BYTES: usize = 2_048;
 /// The deepest `data`, in levels of objects and arrays.
 pub const MAX_DATA_DEPTH: usize = 16;
+/// The longest name of a group, in characters.
+pub const MAX_GROUP: usize = 128;
+/// The longest dedupe key, in characters.
+pub const MAX_DEDUPE_KEY: usize = 128;
 /// The longest life of a notification, in seconds: two years.
 pub const MAX_EXPIRES_IN: u32 = 2 * 365 * 86_400;
 
@@ -101,8 +105,6 @@ pub struct Notification {
     pub expires_at: i64,
     /// When it was opened.
     pub read_at: Option<Timestamp>,
-    /// When it was marked as not opened, which outlives the watermarks set before.
-    pub unread_at: Option<Timestamp>,
     /// When the list was opened with it, where no watermark says so.
     pub seen_at: Option<Timestamp>,
     /// When it was hidden from the list.
@@ -187,7 +189,7 @@ pub fn parse(
         title,
         body: fields.text("body", 1_000),
         actor: parse_actor(&mut fields),
-        group: fields.text("group", 128),
+        group: fields.text("group", MAX_GROUP),
         link: fields.text("link", 1_000),
         image: fields.text("image", 1_000),
         data: parse_data(&mut fields),
@@ -197,7 +199,7 @@ pub fn parse(
         push: push.unwrap_or_default(),
     };
     let expires_in = fields.whole("expires_in", 60, MAX_EXPIRES_IN);
-    let dedupe_key = fields.text("dedupe_key", 128);
+    let dedupe_key = fields.text("dedupe_key", MAX_DEDUPE_KEY);
     let send_at = fields.moment("send_at");
     if send_at.is_some_and(|at| at.as_second() - now.as_second() > MAX_AHEAD) {
         fields.refuse("send_at", "value", "must be within a year");
@@ -223,6 +225,20 @@ pub fn parse(
         dedupe_key,
         send_at,
     })
+}
+
+/// A notification for everyone is looked for as long as the stack keeps notifications (`retention`, in
+/// seconds), so it cannot be kept longer.
+pub fn check_life(draft: &Draft, retention: u32, pointer: &str, violations: &mut Vec<Violation>) {
+    let everyone = draft.recipients == [Recipient::Everyone];
+    if everyone && draft.expires_in.is_some_and(|life| life > retention) {
+        let detail = format!("may be {retention} seconds at most for everyone");
+        violations.push(Violation::new(
+            format!("{pointer}/expires_in"),
+            "range",
+            detail,
+        ));
+    }
 }
 
 /// `recipients`, or `"everyone": true`.

@@ -18,7 +18,7 @@ use crate::stack::{Stack, shared, unique};
 use crate::table::{self, n, s};
 
 /// How long a notification is kept, in seconds.
-const RETENTION: u32 = 90 * 86_400;
+pub const RETENTION: u32 = 90 * 86_400;
 
 fn to_everyone(title: &str) -> Value {
     json!({"everyone": true, "type": "app.news", "title": title, "push": false})
@@ -96,7 +96,22 @@ async fn what_goes_to_everyone_has_no_recipients_and_no_push() {
         (with("everyone", json!(false)), "/recipients", "required"),
         (with("everyone", json!("yes")), "/everyone", "type"),
         (with("dedupe_key", json!("k")), "/dedupe_key", "exclusive"),
+        // Nobody would look for it any more.
+        (
+            with("expires_in", json!(RETENTION + 1)),
+            "/expires_in",
+            "range",
+        ),
     ];
+    let too_long = &cases.last().unwrap().0;
+    let batch = json!({"notifications": [too_long]});
+    let producer = shared().producer();
+    let answer = producer
+        .post("/v1/notifications/batch", &batch)
+        .await
+        .expect(207);
+    let error = &answer["data"][0]["errors"][0];
+    assert_eq!(error["pointer"], "/notifications/0/expires_in");
     for (note, pointer, code) in cases {
         let answer = shared().producer().post("/v1/notifications", &note).await;
         assert_eq!(answer.status, 422, "{note}");

@@ -7,15 +7,18 @@ use std::collections::{BTreeMap, HashMap};
 use std::fmt::Write as _;
 use std::fs;
 use std::slice;
+use std::time::Duration;
 
 use aws_sdk_dynamodb::types::{AttributeValue, PutRequest, WriteRequest};
 use futures_util::stream::{self, StreamExt};
 use local::function::Function;
 use serde_json::{Value, json};
+use shared::broadcast::Broadcasts;
+use shared::store::Store;
 
 use crate::crashes::full;
-use crate::ground::{Ground, Http, Reply, create, stored};
-use crate::proxy::Proxy;
+use crate::ground::{Ground, Http, Reply, client, create, stored};
+use crate::proxy::{Call, Proxy};
 use crate::stack::{root, unique};
 
 /// Operation, calls to AWS, write units, read units: the one place to change when an operation's cost does.
@@ -35,12 +38,13 @@ const EXPECTED: &[(&str, &str, f64, f64)] = &[
         25.0,
     ),
     ("mark one read", "1 Query, 1 UpdateItem", 1.0, 1.0),
-    ("mark all as read", "2 Query, 1 UpdateItem", 1.0, 2.0),
+    ("mark all as read", "3 Query, 1 UpdateItem", 1.0, 3.0),
     ("mark all as seen", "2 Query, 1 UpdateItem", 1.0, 2.0),
     ("page of 25, nothing unread", "2 Query", 0.0, 1.5),
     ("counts, nothing unread", "2 Query", 0.0, 1.0),
     ("page of 25, 99 unread", "3 Query", 0.0, 3.5),
     ("counts, 99 unread", "3 Query", 0.0, 3.0),
+    ("what everyone gets, every 10 s", "1 Query", 0.0, 0.5),
     (
         "register a device",
         "1 CreatePlatformEndpoint, 2 GetItem, 1 TransactWriteItems",
@@ -187,12 +191,17 @@ impl Meter {
         reply
     }
 
-    /// Notes the cost of what has been called since the last note. The broadcasts are left out: each
-    /// instance reads them once in 10 seconds, whatever it is asked.
+    /// Notes the cost of what has been called since the last note, without the broadcasts: each
+    /// instance reads them once in 10 seconds, whatever it is asked; they have a line of their own.
     fn note(&mut self, operation: &'static str) {
+        let mut calls = self.proxy.take_calls();
+        calls.retain(|call| !call.body.contains("{\"S\":\"B#2"));
+        self.note_calls(operation, calls);
+    }
+
+    fn note_calls(&mut self, operation: &'static str, calls: Vec<Call>) {
         let (mut counts, mut writes, mut reads) = (BTreeMap::<String, usize>::new(), 0.0, 0.0);
-        let calls = self.proxy.take_calls().into_iter();
-        for call in calls.filter(|call| !call.body.contains("{\"S\":\"B#2")) {
+        for call in calls {
             let is_read = ["GetItem", "Query", "BatchGetItem"].contains(&&*call.operation);
             *if is_read { &mut reads } else { &mut writes } += call.units;
             *counts.entry(call.operation).or_default() += 1;
@@ -219,6 +228,7 @@ impl Meter {
         let fans: Vec<String> = (0..25).map(|index| format!("fan{index:02}")).collect();
         self.creates(&fans).await;
         self.inbox(&ana).await;
+        self.broadcasts().await;
         self.settings(&ana).await;
         let plain = note(&fans[..1]);
         let mut of_group = note(&fans[1..2]);
@@ -255,6 +265,20 @@ impl Meter {
             .await;
         self.measure("page of 25, 99 unread", reader, &page).await;
         self.measure("counts, 99 unread", reader, &counts).await;
+    }
+
+    async fn broadcasts(&mut self) {
+        let client = client(&self.proxy.dynamodb);
+        let store = Store::new(client.clone(), client, self.ground.table().to_owned());
+        let broadcasts = Broadcasts::new(store, 90 * 86_400);
+        let now = jiff::Timestamp::now();
+        for after in [0, 10] {
+            self.proxy.take_calls();
+            let now = now + Duration::from_secs(after);
+            assert!(broadcasts.current(now).await.unwrap().is_empty());
+        }
+        let calls = self.proxy.take_calls();
+        self.note_calls("what everyone gets, every 10 s", calls);
     }
 
     async fn creates(&mut self, fans: &[String]) {

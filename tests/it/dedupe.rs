@@ -118,13 +118,10 @@ async fn a_keyed_batch_with_dedupe_keys_is_replayed_to_the_letter() {
         (200, 201, 201, 422)
     );
     assert_eq!(items[0]["data"][0]["id"], before);
-    // Of two items with one key and recipient, one is the other's duplicate.
+    // Of two items with one key and recipient, the second is the first one's duplicate.
     assert_eq!(items[2]["data"][0]["id"], items[3]["data"][0]["id"]);
-    let of_ana = [
-        &items[2]["data"][0]["status"],
-        &items[3]["data"][0]["status"],
-    ];
-    assert!(of_ana.contains(&&json!("created")) && of_ana.contains(&&json!("duplicate")));
+    assert_eq!(items[2]["data"][0]["status"], "created");
+    assert_eq!(items[3]["data"][0]["status"], "duplicate");
     assert_eq!(items[2]["data"][1]["status"], "created");
     assert_eq!(
         (
@@ -133,6 +130,73 @@ async fn a_keyed_batch_with_dedupe_keys_is_replayed_to_the_letter() {
         ),
         (2, 3)
     );
+}
+
+#[tokio::test]
+async fn i2_a_repeat_says_duplicate_though_the_other_one_has_gone_since() {
+    let stack = shared();
+    let producer = stack.producer();
+    for how in ["retract", "expire"] {
+        let (user, request) = (unique("ana"), unique("request"));
+        let note = keyed(&user, "like:42");
+        let first = expect_created(stack, &note).await;
+        let send = || producer.post_keyed("/v1/notifications", &request, &note);
+        let (answer, twin) = tokio::join!(send(), send());
+        let answer = answer.expect(200);
+        let expected = json!([{"recipient": user, "id": first, "status": "duplicate"}]);
+        assert_eq!(
+            (&answer["data"], twin.expect(200)),
+            (&expected, answer.clone())
+        );
+        if how == "retract" {
+            let path = format!("/v1/notifications?recipient={user}&dedupe_key=like:42");
+            assert_eq!(producer.delete(&path).await.status, 204);
+        } else {
+            table::expire(stack, &user, &format!("N#{first}")).await;
+            table::expire(stack, &user, "K#like:42").await;
+        }
+        let again = send().await;
+        assert!(again.replayed, "{how}");
+        assert_eq!(again.expect(200), answer, "{how}");
+        assert!(inbox(stack, &user).await.is_empty(), "{how}");
+        // The key is free, and what holds it now is nothing to the repeat.
+        let second = expect_created(stack, &note).await;
+        assert_eq!(send().await.expect(200), answer, "{how}");
+        let shown = inbox(stack, &user).await;
+        assert_eq!((shown.len(), &shown[0]["id"]), (1, &json!(second)), "{how}");
+    }
+}
+
+#[tokio::test]
+async fn of_several_items_with_one_dedupe_key_the_first_is_stored() {
+    let stack = shared();
+    let user = unique("ana");
+    let named = |title: usize| {
+        let mut note = keyed(&user, &format!("k{}", title % 10));
+        note["title"] = json!(title.to_string());
+        note
+    };
+    let batch = json!({"notifications": (0..40).map(named).collect::<Vec<_>>()});
+    let path = "/v1/notifications/batch";
+    let items = stack.producer().post(path, &batch).await.expect(207)["data"].clone();
+    for (index, item) in items.as_array().unwrap().iter().enumerate() {
+        let (status, first) = if index < 10 {
+            (201, "created")
+        } else {
+            (200, "duplicate")
+        };
+        assert_eq!(
+            (&item["status"], &item["data"][0]["status"]),
+            (&json!(status), &json!(first))
+        );
+        assert_eq!(item["data"][0]["id"], items[index % 10]["data"][0]["id"]);
+    }
+    let shown = inbox(stack, &user).await;
+    let titles: HashSet<u32> = shown
+        .iter()
+        .map(|n| n["title"].as_str().unwrap().parse().unwrap())
+        .collect();
+    assert_eq!(titles, (0..10).collect());
 }
 
 #[tokio::test]

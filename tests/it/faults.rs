@@ -345,6 +345,8 @@ fn refused() -> Vec<Http> {
     requests.push(create(Some(""), &good));
     requests.push(create(Some(&"k".repeat(256)), &good));
     requests.push(Http::new("POST /v1/notifications", "").json(&good));
+    requests.push(create(None, &good).query("dry_run=true"));
+    requests.push(create(None, &json!({"notifications": [good]})).query("dry_run=true"));
     requests
 }
 

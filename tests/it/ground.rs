@@ -103,11 +103,12 @@ impl Ground {
         self.rows().await.into_keys().collect()
     }
 
-    /// The keys of a user's notifications, read consistently.
+    /// The keys of a user's notifications, read consistently, without what remembers duplicates.
     pub async fn inbox(&self, user: &str) -> Vec<RowKey> {
         let query = self.client.query().table_name(self.table());
         let query = query
             .key_condition_expression("pk = :pk AND begins_with(sk, :sk)")
+            .filter_expression("attribute_not_exists(du)")
             .expression_attribute_values(":pk", AttributeValue::S(format!("U#{user}")))
             .expression_attribute_values(":sk", AttributeValue::S("N#".to_owned()));
         let rows = query.consistent_read(true).send().await.unwrap();
@@ -163,6 +164,14 @@ impl Http {
             },
             "isBase64Encoded": false,
         }))
+    }
+
+    /// Replaces the token's claims; what is null is not there.
+    pub fn claims(mut self, claims: &Value) -> Http {
+        let mut claims = claims.as_object().unwrap().clone();
+        claims.retain(|_, claim| !claim.is_null());
+        self.0["requestContext"]["authorizer"]["jwt"]["claims"] = json!(claims);
+        self
     }
 
     pub fn path(mut self, name: &str, value: &str) -> Http {

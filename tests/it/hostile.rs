@@ -61,6 +61,43 @@ async fn f46_f50_a_body_that_is_not_what_it_says_is_refused() {
 }
 
 #[tokio::test]
+async fn f49_what_is_nested_too_deep_is_refused_before_it_is_looked_at() {
+    let stack = shared();
+    let user = unique("ana");
+    let nested = |depth: usize| format!("{}1{}", "{\"a\":".repeat(depth), "}".repeat(depth));
+    let send = async |data: String| {
+        let body = note(&user).to_string();
+        let body = format!("{},\"data\":{data}}}", body.strip_suffix('}').unwrap());
+        let request = stack.producer().request(Method::POST, "/v1/notifications");
+        let request = request.header("content-type", "application/json");
+        send(request.body(body)).await
+    };
+    for depth in [17, 32, 60, 100] {
+        let answer = send(nested(depth)).await;
+        assert_eq!(answer.status, 422, "{depth}");
+        let depth_rule = ("/data".to_owned(), "depth".to_owned());
+        assert_eq!(answer.violations(), [depth_rule], "{depth}");
+    }
+    for depth in [130, 10_000] {
+        assert_eq!(send(nested(depth)).await.status, 400, "{depth}");
+    }
+    assert_eq!(send("[".repeat(60_000)).await.status, 400);
+    assert_eq!(send("[".repeat(1_000_000)).await.status, 413);
+    assert!(inbox(stack, &user).await.is_empty());
+    assert_eq!(send(nested(16)).await.status, 201);
+}
+
+#[tokio::test]
+async fn f51_a_body_that_breaks_off_is_malformed() {
+    let stack = shared();
+    let token = stack.sign(&stack.producer_claims());
+    let head =
+        format!("POST /v1/notifications HTTP/1.1\r\nhost: x\r\nauthorization: Bearer {token}\r\n");
+    let chunked = format!("{head}transfer-encoding: chunked\r\n\r\n5\r\n{{\"a\":\r\nzz\r\n\r\n");
+    assert_eq!(raw(stack, chunked.as_bytes()).await, 400);
+}
+
+#[tokio::test]
 async fn f53_what_is_not_plain_json_is_an_unsupported_media_type() {
     let stack = shared();
     let user = unique("ana");

@@ -95,6 +95,34 @@ async fn f1_i1_i2_copies_under_faults_store_each_row_once_and_it_can_be_read_at_
     assert_eq!(notifications(&ground).await, expected);
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn i1_an_answer_of_2xx_is_given_when_the_row_is_there_and_not_before() {
+    let ground = Ground::new().await;
+    let proxy = ground.proxy(false).await;
+    let function = ground.function("create-notifications", Some(&proxy));
+    let down = Fault::Status(500, "InternalServerError");
+    let runs = (0..12).map(async |index| {
+        let word = format!("{}x", unique("there"));
+        // Of a keyed request the row is the second; both attempts at it fail, or nothing does.
+        let key = (index % 2 == 0).then_some(&*word);
+        let first = if key.is_some() { 2 } else { 1 };
+        if index % 3 == 0 {
+            proxy.add(Rule::on("PutItem", first..=99, down).containing(&word));
+        }
+        let reply = create(key, &note(&word)).send(&function).await.unwrap();
+        let there = ground.inbox(&word).await;
+        let expected = if index % 3 == 0 { 503 } else { 201 };
+        assert_eq!(reply.status, expected, "{reply:?}");
+        let said = if reply.status == 201 {
+            stored(&reply)
+        } else {
+            Vec::new()
+        };
+        assert_eq!(said, there, "{reply:?}");
+    });
+    join_all(runs).await;
+}
+
 /// The keys of all notifications. Every row's time to live is checked on the way (F45): a number of seconds ahead of now.
 async fn notifications(ground: &Ground) -> BTreeSet<RowKey> {
     let (now, year) = (jiff::Timestamp::now().as_second(), 365 * 86_400);

@@ -1,9 +1,22 @@
 //! The inbox: pages, cursors, single notifications, what was read, and whose they are.
 
-use aws_sdk_dynamodb::types::AttributeValue;
-use serde_json::{Value, json};
+use std::collections::BTreeSet;
+use std::time::Duration;
 
+use aws_sdk_dynamodb::types::AttributeValue;
+use jiff::Timestamp;
+use serde_json::{Value, json};
+use shared::clock::Clock;
+use shared::create::create_drawn;
+use shared::filter::Filter;
+use shared::id::{NotificationId, UserId};
+use shared::inbox::{Inbox, PageRequest};
+use shared::notification::parse;
+use shared::store::Store;
+
+use crate::chance::Chance;
 use crate::create::{inbox, note};
+use crate::ground::Ground;
 use crate::stack::{Stack, shared, unique};
 
 async fn send(stack: &Stack, user: &str, title: &str) -> String {
@@ -74,6 +87,69 @@ async fn f41_what_arrives_while_paging_moves_nothing() {
     let second = stack.user(&user).get(&path).await.expect(200);
     let both = [&first["data"], &second["data"]].map(|data| data.as_array().unwrap().clone());
     assert_eq!(both.concat(), before);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn f41_pages_of_1_to_100_miss_and_repeat_nothing_whatever_arrives_between_them() {
+    let ground = Ground::new().await;
+    let client = ground.client().clone();
+    let store = Store::new(client.clone(), client, ground.table().to_owned());
+    let (user, mut chance) = (UserId::parse("ana").unwrap(), Chance::new(41));
+    let mut violations = Vec::new();
+    let draft = parse(note("ana"), "", Timestamp::now(), &mut violations).unwrap();
+    // By a clock of its own, which goes on by less than a second each time.
+    let mut now = Timestamp::now() - Duration::from_mins(1);
+    let mut present = BTreeSet::new();
+    let mut arrive = async |count: usize, present: &mut BTreeSet<NotificationId>| {
+        now += Duration::from_millis(1 + chance.next() % 300);
+        let drafts = vec![draft.clone(); count];
+        let made = create_drawn(&store, Clock::starting(now), &drafts, 3_600).await;
+        let receipts = made.unwrap().receipts.concat();
+        present.extend(receipts.iter().map(|receipt| receipt.id));
+        (now, chance.below(6))
+    };
+    arrive(20, &mut present).await;
+    for limit in 1..=100 {
+        let (expected, mut found) = (present.clone(), Vec::new());
+        let newest = expected.last().copied().unwrap();
+        let (mut before, mut pages) = (None, 0);
+        loop {
+            let (now, turn) = arrive(0, &mut present).await;
+            if pages == turn {
+                arrive(1 + turn % 2, &mut present).await;
+            }
+            let inbox = Inbox {
+                store: &store,
+                user: &user,
+                now,
+                consistent: true,
+                broadcasts: &[],
+            };
+            let filter = Filter::default();
+            let request = PageRequest {
+                filter: &filter,
+                before,
+                limit,
+                grouped: false,
+            };
+            let page = inbox.page(request).await.unwrap();
+            let ids = page.entries.iter().map(|entry| id_of(&entry.view()));
+            found.extend(ids);
+            pages += 1;
+            before = page.next;
+            if before.is_none() {
+                break;
+            }
+        }
+        // What arrived before the first page was read may stand above.
+        found.retain(|id| *id <= newest);
+        let expected: Vec<_> = expected.into_iter().rev().collect();
+        assert_eq!(found, expected, "pages of {limit}");
+    }
+}
+
+fn id_of(shown: &Value) -> NotificationId {
+    NotificationId::parse(shown["id"].as_str().unwrap()).unwrap()
 }
 
 #[tokio::test]

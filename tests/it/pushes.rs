@@ -50,7 +50,7 @@ pub async fn device(stack: &Stack, user: &str, id: &str, platform: &str, token: 
 async fn the_outcome_says_what_became_of_each_device() {
     let stack = shared();
     let user = unique("ana");
-    let (good, dead) = (unique("good"), unique("error-disabled-"));
+    let (good, dead) = (unique("good"), unique("late-error-endpoint-disabled-"));
     device(stack, &user, "good", "fcm", &good).await;
     device(stack, &user, "dead", "apns_sandbox", &dead).await;
     let first = send(stack, &note(&user)).await;

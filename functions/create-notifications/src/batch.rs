@@ -16,12 +16,13 @@ const MAX_BODY: usize = 1_048_576;
 
 /// Stores the valid notifications, after all have been checked.
 pub async fn create(handler: &Handler, request: &Request, clock: Clock) -> Result<Reply> {
+    http::query(request, &[])?;
     let body = http::body(request, MAX_BODY)?;
     let items = items(body.clone())?;
     let parsed: Vec<Result<Draft>> = items
         .into_iter()
         .enumerate()
-        .map(|(index, item)| parse(index, item, clock.now()))
+        .map(|(index, item)| parse(handler, index, item, clock.now()))
         .collect();
     let drafts: Vec<Draft> = parsed.iter().flatten().cloned().collect();
     let recipients: usize = drafts.iter().map(|draft| draft.recipients.len()).sum();
@@ -74,14 +75,14 @@ fn items(body: Value) -> Result<Vec<Value>> {
     Err(Error::Invalid(violations))
 }
 
-fn parse(index: usize, item: Value, now: Timestamp) -> Result<Draft> {
+fn parse(handler: &Handler, index: usize, item: Value, now: Timestamp) -> Result<Draft> {
     let mut violations = Vec::new();
-    match notification::parse(
-        item,
-        &format!("/notifications/{index}"),
-        now,
-        &mut violations,
-    ) {
+    let pointer = format!("/notifications/{index}");
+    let draft = notification::parse(item, &pointer, now, &mut violations);
+    if let Some(draft) = &draft {
+        notification::check_life(draft, handler.retention, &pointer, &mut violations);
+    }
+    match draft {
         Some(draft) if violations.is_empty() => Ok(draft),
         _ => Err(Error::Invalid(violations)),
     }

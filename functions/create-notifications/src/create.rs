@@ -14,9 +14,14 @@ const MAX_BODY: usize = 65_536;
 
 /// Stores the notification for every recipient.
 pub async fn create(handler: &Handler, request: &Request, clock: Clock) -> Result<Reply> {
+    http::query(request, &[])?;
     let body = http::body(request, MAX_BODY)?;
     let mut violations = Vec::new();
-    let draft = match notification::parse(body.clone(), "", clock.now(), &mut violations) {
+    let draft = notification::parse(body.clone(), "", clock.now(), &mut violations);
+    if let Some(draft) = &draft {
+        notification::check_life(draft, handler.retention, "", &mut violations);
+    }
+    let draft = match draft {
         Some(draft) if violations.is_empty() => draft,
         _ => return Err(Error::Invalid(violations)),
     };

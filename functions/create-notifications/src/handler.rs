@@ -6,6 +6,7 @@ use shared::create::{Accepted, RequestKey, create_drawn, create_keyed};
 use shared::error::{Error, Result};
 use shared::http::{self, Reply, Request};
 use shared::id::{NotificationId, fingerprint};
+use shared::json::canonical;
 use shared::notification::Draft;
 use shared::store::Store;
 use shared::store::keys::Key;
@@ -32,8 +33,8 @@ impl Handler {
         }
     }
 
-    /// Stores drafts, under the request's key if it has one. `body` is what was asked, in one
-    /// spelling: two bodies with the same meaning have the same hash.
+    /// Stores drafts, under the request's key if it has one. `body` is what was asked: two
+    /// bodies with the same meaning have the same hash.
     pub async fn store(
         &self,
         request: &Request,
@@ -49,7 +50,7 @@ impl Handler {
         let key = RequestKey {
             seed: guard.pk(),
             guard,
-            body_hash: fingerprint(&body.to_string()),
+            body_hash: fingerprint(&canonical(body).to_string()),
             nonce: NotificationId::draw(clock.now()).to_string(),
         };
         create_keyed(&self.store, clock, drafts, self.retention, &key).await

@@ -4,7 +4,7 @@ use jiff::Timestamp;
 use shared::error::{Error, Result, Violation};
 use shared::http::{self, Reply, Request};
 use shared::id::{ID_RULE, UserId};
-use shared::notification::Recipient;
+use shared::notification::{MAX_DEDUPE_KEY, Recipient};
 use shared::store::Cancelled;
 
 use crate::handler::Handler;
@@ -45,6 +45,10 @@ pub async fn by_dedupe_key(handler: &Handler, request: &Request, now: Timestamp)
     let Some(key) = query.get("dedupe_key") else {
         return Err(refused("dedupe_key", "required", "is required"));
     };
+    if !(1..=MAX_DEDUPE_KEY).contains(&key.chars().count()) {
+        let detail = format!("must have 1 to {MAX_DEDUPE_KEY} characters");
+        return Err(refused("dedupe_key", "length", &detail));
+    }
     if let Some(id) = handler.store.holder(&user, key).await? {
         match handler.store.retract(&Recipient::User(user), id, now).await {
             Ok(()) | Err(Error::NotFound) => {}

@@ -7,6 +7,7 @@ use shared::http::{self, Reply, Request};
 use shared::id::NotificationId;
 use shared::inbox::Inbox;
 use shared::marks::Watermark;
+use shared::notification::MAX_GROUP;
 use shared::store::Mark;
 
 use crate::list::counts_view;
@@ -30,15 +31,19 @@ pub async fn one(inbox: &Inbox<'_>, request: &Request, mark: Mark) -> Result<Rep
 /// Marks everything up to an id, or a group as read; answers with the counts.
 pub async fn many(inbox: &Inbox<'_>, request: &Request, watermark: Watermark) -> Result<Reply> {
     http::query(request, &[])?;
-    match extent(http::body(request, MAX_BODY)?, watermark)? {
-        Extent::UpTo(id) => inbox.mark_up_to(watermark, id).await?,
-        Extent::Group(group) => inbox.mark_group(&group).await?,
-    }
-    let marked = Inbox {
+    let extent = extent(http::body(request, MAX_BODY)?, watermark)?;
+    let inbox = Inbox {
         consistent: true,
         ..*inbox
     };
-    Reply::ok(&counts_view(marked.counts().await?))
+    let counts = match extent {
+        Extent::UpTo(id) => inbox.count(&inbox.mark_up_to(watermark, id).await?).await?,
+        Extent::Group(group) => {
+            inbox.mark_group(&group).await?;
+            inbox.counts().await?
+        }
+    };
+    Reply::ok(&counts_view(counts))
 }
 
 fn extent(body: Value, watermark: Watermark) -> Result<Extent> {
@@ -47,7 +52,7 @@ fn extent(body: Value, watermark: Watermark) -> Result<Extent> {
     if let Some(mut fields) = Fields::of(body, "", &mut violations) {
         let up_to = fields.text("up_to", 64);
         let group = match watermark {
-            Watermark::Read => fields.text("group", 128),
+            Watermark::Read => fields.text("group", MAX_GROUP),
             Watermark::Seen => None,
         };
         match (up_to, group) {

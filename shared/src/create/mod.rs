@@ -138,7 +138,6 @@ fn row(slot: &Slot, id: NotificationId, retention: u32) -> Notification {
         content: slot.draft.content.clone(),
         expires_at: expiry(slot.draft, id, retention),
         read_at: None,
-        unread_at: None,
         seen_at: None,
         archived_at: None,
         dedupe_key: slot.draft.dedupe_key.clone(),

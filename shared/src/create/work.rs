@@ -4,6 +4,7 @@
 //! it is not goes under a new moment, and a keyed request takes a new one only when nobody can be
 //! writing under the old one any more.
 
+use std::collections::HashSet;
 use std::time::Duration;
 
 use futures_util::stream::{self, StreamExt};
@@ -15,7 +16,7 @@ use crate::error::{Error, Result};
 use crate::id::{NotificationId, UserId, millis};
 use crate::notification::{Draft, Notification, Recipient};
 use crate::store::keys::Key;
-use crate::store::{FRESH, Found, Guard, Holder, PUTS_IN_FLIGHT, Store, Written};
+use crate::store::{FRESH, Found, Guard, Holder, PUTS_IN_FLIGHT, Put, Store, Written};
 
 /// From this age on nobody puts a row under a moment any more: who began while it was fresh has
 /// ended, with a second to spare.
@@ -75,6 +76,15 @@ impl Slot<'_> {
 
     pub fn end(&mut self, id: NotificationId, status: Status) {
         self.receipt = Some(Receipt { id, status });
+    }
+
+    /// Ends with what stands under its own id.
+    fn end_as(&mut self, id: NotificationId, found: Found) {
+        match found {
+            Found::Live => self.end(id, Status::Created),
+            Found::Retracted => self.end(id, Status::Retracted),
+            Found::Duplicate(other) => self.end(other, Status::Duplicate),
+        }
     }
 }
 
@@ -206,52 +216,31 @@ impl Work<'_> {
         }
     }
 
-    /// Finds the rows that earlier requests with this key stored, and the live rows that hold a
-    /// dedupe key. What has expired since is not stored again.
+    /// Finds the rows that earlier requests with this key stored, and what was answered without one.
+    /// What has expired since is not stored again.
     pub async fn look_up(&mut self) -> Result<()> {
         let moments = self.moments.all();
         let (now, retention) = (self.clock.now(), self.retention);
-        let open: Vec<&mut Slot> = self
-            .slots
-            .iter_mut()
-            .filter(|s| s.receipt.is_none())
-            .collect();
-        let keys: Vec<_> = open.iter().filter_map(|slot| slot.dedupe()).collect();
-        let holders = self.store.holders(&keys, now).await?;
-        let mut rows = Vec::new();
-        for slot in &open {
-            let own = moments.iter().map(|at| NotificationId::new(*at, slot.tail));
-            let holder = slot
-                .dedupe()
-                .and_then(|named| holders.get(&named.into()).copied());
-            rows.extend(own.chain(holder).map(|id| (slot.recipient.clone(), id)));
-        }
-        let found = self.store.existing(&rows).await?;
+        let own = |slot: &Slot| {
+            let ids = moments.iter().map(|at| NotificationId::new(*at, slot.tail));
+            ids.collect::<Vec<_>>()
+        };
+        let open = self.slots.iter_mut().filter(|s| s.receipt.is_none());
+        let open: Vec<&mut Slot> = open.collect();
+        let rows = open.iter().flat_map(|slot| {
+            let ids = own(slot).into_iter();
+            ids.map(|id| (slot.recipient.clone(), id))
+        });
+        let found = self.store.existing(&rows.collect::<Vec<_>>()).await?;
         for slot in open {
-            let own: Vec<_> = moments
-                .iter()
-                .map(|at| NotificationId::new(*at, slot.tail))
-                .collect();
-            let of = |id: NotificationId| found.get(&(slot.recipient.clone(), id)).copied();
-            let stored = own.iter().find_map(|id| Some((*id, of(*id)?)));
-            let holder = slot
-                .dedupe()
-                .and_then(|named| holders.get(&named.into()).copied());
-            let gone = own
-                .first()
-                .copied()
-                .filter(|id| expiry(slot.draft, *id, retention) <= now.as_second());
-            match (
-                stored,
-                holder.filter(|id| of(*id) == Some(Found::Live)),
-                gone,
-            ) {
-                (Some((id, Found::Live)), ..) | (None, None, Some(id)) => {
-                    slot.end(id, Status::Created);
-                }
-                (Some((id, Found::Retracted)), ..) => slot.end(id, Status::Retracted),
-                (None, Some(id), _) => slot.end(id, Status::Duplicate),
-                (None, None, None) => {}
+            let ids = own(slot);
+            let of = |id: &NotificationId| found.get(&(slot.recipient.clone(), *id)).copied();
+            let first = ids.first().copied();
+            let gone = first.filter(|id| expiry(slot.draft, *id, retention) <= now.as_second());
+            if let Some((id, found)) = ids.iter().find_map(|id| Some((*id, of(id)?))) {
+                slot.end_as(id, found);
+            } else if let Some(id) = gone {
+                slot.end(id, Status::Created);
             }
         }
         Ok(())
@@ -264,13 +253,22 @@ impl Work<'_> {
         let open = self.slots.iter_mut().filter(|slot| {
             slot.receipt.is_none() && (!drawn || slot.tried || slot.dedupe().is_some())
         });
-        let mut puts = stream::iter(open)
-            .map(|slot| put(store, clock, slot, at, retention))
-            .buffer_unordered(PUTS_IN_FLIGHT);
+        // Of several with one dedupe key the first in the request is stored, so it goes first.
+        let mut keys = HashSet::new();
+        let is_first = |slot: &&mut Slot| match slot.dedupe() {
+            Some((user, key)) => keys.insert((user.clone(), key.to_owned())),
+            None => true,
+        };
+        let (first, later): (Vec<_>, Vec<_>) = open.partition(is_first);
         let mut outcome = Ok(());
-        // Every put is waited for: one that is dropped on its way may still be stored later.
-        while let Some(put) = puts.next().await {
-            outcome = outcome.and(put);
+        for slots in [first, later] {
+            let mut puts = stream::iter(slots)
+                .map(|slot| put((store, clock), slot, at, retention, !drawn))
+                .buffer_unordered(PUTS_IN_FLIGHT);
+            // Every put is waited for: one that is dropped on its way may still be stored later.
+            while let Some(put) = puts.next().await {
+                outcome = outcome.and(put);
+            }
         }
         outcome
     }
@@ -285,13 +283,14 @@ impl Work<'_> {
     }
 }
 
-/// Puts one row while its moment is fresh; leaves the slot open if it no longer is.
+/// Puts one row while its moment is fresh; leaves the slot open if it no longer is. If it is `kept`
+/// that a row is a duplicate, a repeat says so, whatever became of the other one.
 async fn put(
-    store: &Store,
-    clock: Clock,
+    (store, clock): (&Store, Clock),
     slot: &mut Slot<'_>,
     at: Timestamp,
     retention: u32,
+    kept: bool,
 ) -> Result<()> {
     let id = NotificationId::new(at, slot.tail);
     while clock.since(at) <= FRESH {
@@ -306,27 +305,48 @@ async fn put(
             .await?;
         let other = match holder {
             Holder::Ours => {
-                store.put(&row).await?;
-                slot.end(id, Status::Created);
-                return Ok(());
+                let put = store.put(&row).await?;
+                return end_as_put(store, slot, id, put, Found::Live).await;
             }
             Holder::Other(other) => other,
         };
         let rows = [(slot.recipient.clone(), other)];
         match store.existing(&rows).await?.values().next() {
             Some(Found::Live) => {
-                slot.end(other, Status::Duplicate);
-                return Ok(());
+                let put = if kept {
+                    let now = clock.now();
+                    store.put_duplicate(slot.recipient, id, other, now).await?
+                } else {
+                    Put::Created
+                };
+                return end_as_put(store, slot, id, put, Found::Duplicate(other)).await;
             }
             // Somebody may be about to put it.
             None if clock.since(other.at()) <= SETTLED => tokio::time::sleep(GLANCE).await,
             // A row that never came, or that was taken back: the key is free.
-            None | Some(Found::Retracted) => {
+            None | Some(_) => {
                 let ours = (id, row.expires_at);
                 store.take_over(user, key, other, ours).await?;
             }
         }
     }
+    Ok(())
+}
+
+/// Ends with what was put, or with what was there before it.
+async fn end_as_put(
+    store: &Store,
+    slot: &mut Slot<'_>,
+    id: NotificationId,
+    put: Put,
+    what: Found,
+) -> Result<()> {
+    let own = [(slot.recipient.clone(), id)];
+    let found = match put {
+        Put::Created => Some(what),
+        Put::Exists => store.existing(&own).await?.into_values().next(),
+    };
+    slot.end_as(id, found.unwrap_or(what));
     Ok(())
 }
 

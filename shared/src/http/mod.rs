@@ -85,8 +85,10 @@ pub fn caller(request: &Request) -> Result<UserId> {
 
 /// The backend service whose token it is.
 pub fn producer(request: &Request) -> Result<String> {
-    let name = claim(request, "sub").or_else(|| claim(request, "client_id"));
-    name.filter(|name| !name.is_empty())
+    let names = ["sub", "client_id"].map(|name| claim(request, name));
+    let mut names = names.into_iter().flatten();
+    names
+        .find(|name| !name.is_empty())
         .map(str::to_owned)
         .ok_or(Error::Forbidden("the token has neither sub nor client_id"))
 }
@@ -178,8 +180,9 @@ pub fn idempotency_key(request: &Request) -> Result<Option<&str>> {
     let Some(value) = request.headers().get("idempotency-key") else {
         return Ok(None);
     };
+    // What counts as text in a header may hold a tab.
     match value.to_str() {
-        Ok(key) if (1..=255).contains(&key.len()) => Ok(Some(key)),
+        Ok(key) if (1..=255).contains(&key.len()) && !key.contains('\t') => Ok(Some(key)),
         _ => Err(Error::Malformed {
             code: "invalid_idempotency_key",
             detail: "the Idempotency-Key must have 1 to 255 printable ASCII characters".to_owned(),

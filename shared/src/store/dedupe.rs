@@ -1,7 +1,5 @@
 //! Dedupe guards: which notification of a user holds a producer's natural key. And taking back.
 
-use std::collections::HashMap;
-
 use jiff::Timestamp;
 
 use aws_sdk_dynamodb::operation::put_item::PutItemError;
@@ -17,8 +15,6 @@ use crate::error::{Error, Result};
 use crate::id::{NotificationId, UserId};
 use crate::notification::Recipient;
 
-/// How long a tombstone tells repeats that the notification was taken back, in seconds: 24 h.
-const TOMBSTONE_LIFE: i64 = 86_400;
 /// How often taking back is thought again when somebody else was faster.
 const ROUNDS: u32 = 5;
 
@@ -29,16 +25,6 @@ pub enum Holder {
     Ours,
     /// Another notification.
     Other(NotificationId),
-}
-
-/// A user and a dedupe key.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub struct Named(UserId, String);
-
-impl From<(&UserId, &str)> for Named {
-    fn from((user, key): (&UserId, &str)) -> Named {
-        Named(user.clone(), key.to_owned())
-    }
 }
 
 fn id_in(item: &Item) -> Option<NotificationId> {
@@ -111,35 +97,6 @@ impl Store {
         }
     }
 
-    /// Which notifications hold these keys; read consistently. A guard that has expired holds
-    /// nothing, though the table may drop it later.
-    pub async fn holders(
-        &self,
-        wanted: &[(&UserId, &str)],
-        now: Timestamp,
-    ) -> Result<HashMap<Named, NotificationId>> {
-        let keys = wanted.iter().map(|named| {
-            let guard = Key::Dedupe(named.0.clone(), named.1.to_owned());
-            ((guard.pk(), guard.sk()), Named::from(*named))
-        });
-        let by_key: HashMap<(String, String), Named> = keys.collect();
-        let keys = wanted
-            .iter()
-            .map(|(user, key)| Key::Dedupe((*user).clone(), (*key).to_owned()));
-        let found = self.get_all(keys.collect(), None).await?;
-        let holder = |item: Item| {
-            let text = |name| Some(item.get(name)?.as_s().ok()?.clone());
-            let named = by_key.get(&(text("pk")?, text("sk")?))?;
-            Some((named.clone(), id_in(&item)?))
-        };
-        let live = found.into_iter().filter(|guard| {
-            let end = guard.get("expires_at").and_then(|end| end.as_n().ok());
-            end.and_then(|end| end.parse().ok())
-                .is_some_and(|end: i64| end > now.as_second())
-        });
-        Ok(live.filter_map(holder).collect())
-    }
-
     /// The notification that holds a dedupe key.
     pub async fn holder(&self, user: &UserId, key: &str) -> Result<Option<NotificationId>> {
         let guard = Key::Dedupe(user.clone(), key.to_owned());
@@ -199,7 +156,7 @@ impl Store {
             .set_item(Some(item_key(key)))
             .item("v", n(1))
             .item(row::TOMBSTONE, n(now.as_millisecond()))
-            .item("expires_at", n(now.as_second() + TOMBSTONE_LIFE))
+            .item("expires_at", n(now.as_second() + row::TOMBSTONE_LIFE))
             .condition_expression("attribute_exists(t)")
             .build()
             .expect("a put has its table and item");

@@ -134,8 +134,8 @@ impl Store {
         now: Timestamp,
     ) -> Result<Notification> {
         let expression = match mark {
-            Mark::Read => "SET #r = if_not_exists(#r, :now) REMOVE un",
-            Mark::Unread => "SET un = :now REMOVE #r",
+            Mark::Read => "SET #r = if_not_exists(#r, :now)",
+            Mark::Unread => "REMOVE #r",
             Mark::Seen => "SET se = if_not_exists(se, :now)",
             Mark::Archived => "SET ar = if_not_exists(ar, :now)",
             Mark::Unarchived => "REMOVE ar",
@@ -211,22 +211,39 @@ impl Store {
 }
 
 impl Store {
-    /// The newest broadcasts of a month, newest first.
-    pub async fn broadcasts(&self, month: &str, limit: usize) -> Result<Vec<Notification>> {
-        let query = self.client.query().table_name(&self.table);
-        let query = query
-            .key_condition_expression("pk = :pk AND begins_with(sk, :prefix)")
-            .expression_attribute_values(":pk", s(month))
-            .expression_attribute_values(":prefix", s(BROADCAST_PREFIX))
-            .scan_index_forward(false)
-            .limit(i32::try_from(limit).unwrap_or(i32::MAX));
-        let answer = query
-            .send()
-            .await
-            .map_err(|error| failure("the broadcasts", error))?;
-        let items = answer.items.unwrap_or_default().into_iter();
-        let live = items.filter(|item| !row::is_tombstone(item));
-        Ok(live.filter_map(|item| row::from_item(item).ok()).collect())
+    /// The newest live broadcasts of a month, newest first: up to `limit`, among the newest
+    /// [`MAX_EXAMINED`] rows. What was taken back or has expired hides nothing that is older.
+    pub async fn broadcasts(
+        &self,
+        month: &str,
+        limit: usize,
+        now: Timestamp,
+    ) -> Result<Vec<Notification>> {
+        let (mut live, mut examined, mut from) = (Vec::new(), 0, None);
+        loop {
+            let query = self.client.query().table_name(&self.table);
+            let query = query
+                .key_condition_expression("pk = :pk AND begins_with(sk, :prefix)")
+                .expression_attribute_values(":pk", s(month))
+                .expression_attribute_values(":prefix", s(BROADCAST_PREFIX))
+                .scan_index_forward(false)
+                .set_exclusive_start_key(from)
+                .limit(i32::try_from(limit).unwrap_or(i32::MAX));
+            let answer = query
+                .send()
+                .await
+                .map_err(|error| failure("the broadcasts", error))?;
+            let items = answer.items.unwrap_or_default();
+            examined += items.len();
+            let rows = items.into_iter().filter(|item| !row::is_tombstone(item));
+            let rows = rows.filter_map(|item| row::from_item(item).ok());
+            live.extend(rows.filter(|row| row.is_live(now)));
+            from = answer.last_evaluated_key;
+            if from.is_none() || live.len() >= limit || examined >= MAX_EXAMINED {
+                live.truncate(limit);
+                return Ok(live);
+            }
+        }
     }
 }
 

@@ -220,6 +220,65 @@ mod tests {
         }
     }
 
+    /// Texts of up to four letters of which keys are made, each once.
+    fn texts(count: usize) -> std::collections::BTreeSet<String> {
+        let letters = [
+            "a", "U", "#", "%", "2", "3", "=", "-", "/", "~", "\u{0}", " ", "ü", "N#", "K#",
+        ];
+        let mut state = 1_usize;
+        let mut next = |limit: usize| {
+            state = state
+                .wrapping_mul(6_364_136_223_846_793_005)
+                .wrapping_add(1_442_695_040_888_963_407);
+            (state >> 33) % limit
+        };
+        let mut texts: std::collections::BTreeSet<String> =
+            [128, 129, 130].map(|n| "a".repeat(n)).into();
+        while texts.len() < count {
+            let length = next(5);
+            texts.insert((0..length).map(|_| letters[next(letters.len())]).collect());
+        }
+        texts
+    }
+
+    #[test]
+    fn f55_no_two_rows_of_any_kind_share_a_key() {
+        let texts = texts(150);
+        let at = |n: i64| Timestamp::from_millisecond(1_790_000_000_000 + n * 40_000_000).unwrap();
+        let ids = (0..80).map(|n| NotificationId::new(at(n), [u8::try_from(n).unwrap(); 10]));
+        let ids: Vec<NotificationId> = ids.collect();
+        let users: Vec<UserId> = texts
+            .iter()
+            .filter_map(|text| UserId::parse(text))
+            .collect();
+        assert!(users.len() > 20, "{} users", users.len());
+        let mut keys: Vec<Key> = ids.iter().map(|id| Key::Broadcast(*id)).collect();
+        keys.extend(ids.iter().map(|id| Key::Dead(id.at(), *id)));
+        keys.extend(texts.iter().map(|text| Key::Owner(text.clone())));
+        for user in &users {
+            keys.extend([Key::User(user.clone()), Key::Marks(user.clone())]);
+            keys.extend(ids.iter().map(|id| Key::Notification(user.clone(), *id)));
+            keys.extend(
+                texts
+                    .iter()
+                    .map(|key| Key::Dedupe(user.clone(), key.clone())),
+            );
+        }
+        for producer in &texts {
+            let guard = |key: &String| Key::Guard(producer.clone(), key.clone());
+            keys.extend(texts.iter().map(guard));
+        }
+        let mut found = std::collections::HashMap::new();
+        for key in &keys {
+            let (pk, sk) = (key.pk(), key.sk());
+            // The limits of DynamoDB, in bytes.
+            assert!(pk.len() <= 2_048 && sk.len() <= 1_024, "{key:?}");
+            if let Some(other) = found.insert((pk, sk), key) {
+                panic!("{key:?} and {other:?} share a key");
+            }
+        }
+    }
+
     #[test]
     fn f55_no_two_guards_share_a_key() {
         let parts = ["a", "a#b", "b", "#", "%23", "", "=", "a%", "ü"];

@@ -1,6 +1,6 @@
 //! A user's watermarks, in a row of their own: an update is charged for the whole row.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
 use serde::Deserialize;
@@ -21,8 +21,12 @@ struct MarksRow {
     seen_up_to: Option<String>,
     #[serde(rename = "r", default)]
     read_up_to: Option<String>,
+    #[serde(rename = "c", default)]
+    covered_up_to: Option<String>,
     #[serde(rename = "rt", default)]
     read_moved_at: i64,
+    #[serde(rename = "u", default)]
+    unread: BTreeSet<String>,
     #[serde(rename = "b", default)]
     broadcasts: BTreeMap<String, BroadcastMark>,
 }
@@ -58,9 +62,12 @@ fn marks_in(item: Item) -> Result<Marks> {
     let id = |text: Option<String>| text.and_then(|text| NotificationId::parse(&text));
     let moved = Timestamp::from_millisecond(row.read_moved_at).unwrap_or_default();
     let broadcasts = row.broadcasts.into_iter();
+    let unread = row.unread.iter();
     Ok(Marks {
+        unread: unread.filter_map(|id| NotificationId::parse(id)).collect(),
         seen_up_to: id(row.seen_up_to),
         read_up_to: id(row.read_up_to).map(|id| (id, moved)),
+        covered_up_to: id(row.covered_up_to),
         broadcasts: broadcasts
             .filter_map(|(id, mark)| Some((NotificationId::parse(&id)?, mark)))
             .collect(),
@@ -85,36 +92,69 @@ impl Store {
         about_in(answer.items.unwrap_or_default())
     }
 
-    /// Moves a watermark up to `up_to`; one that is there or beyond stays.
+    /// Moves a watermark up to an id; one that is there or beyond stays. `read_at` is when the read
+    /// watermark marked something; those of `unread` are no longer unread although they were covered.
     pub async fn move_watermark(
         &self,
         user: &UserId,
-        watermark: Watermark,
-        up_to: NotificationId,
-        now: Timestamp,
+        (watermark, up_to, read_at): (Watermark, NotificationId, Option<Timestamp>),
+        unread: &[NotificationId],
     ) -> Result<()> {
         let update = self.client.update_item().table_name(&self.table);
-        let update = update
+        let mut update = update
             .set_key(Some(item_key(&Key::Marks(user.clone()))))
             .expression_attribute_values(":id", s(up_to.to_string()));
-        let update = match watermark {
+        update = match watermark {
             Watermark::Seen => update
                 .update_expression("SET s = :id")
                 .condition_expression("attribute_not_exists(s) OR s < :id"),
-            // Moving it again covers what was marked as unread since.
-            Watermark::Read => update
-                .update_expression("SET r = :id, rt = :now")
-                .condition_expression("attribute_not_exists(r) OR r <= :id")
-                .expression_attribute_values(":now", n(now.as_millisecond())),
+            Watermark::Read => {
+                let mut expression = "SET c = :id".to_owned();
+                if let Some(read_at) = read_at {
+                    expression.push_str(", r = :id, rt = :now");
+                    update =
+                        update.expression_attribute_values(":now", n(read_at.as_millisecond()));
+                }
+                if let Some(ids) = ids(unread) {
+                    expression.push_str(" DELETE u :ids");
+                    update = update.expression_attribute_values(":ids", ids);
+                }
+                update
+                    .update_expression(expression)
+                    .condition_expression("attribute_not_exists(c) OR c < :id")
+            }
         };
         match update
             .send()
             .await
             .map_err(|error| failure("the marks", error))
         {
-            Ok(_) | Err(Error::Conflict(_)) => Ok(()),
+            Ok(_) => Ok(()),
+            Err(Error::Conflict(_)) => self.change_unread(user, &[], unread).await,
             Err(other) => Err(other),
         }
+    }
+
+    /// Changes which notifications are unread although mark-all covered them.
+    pub async fn change_unread(
+        &self,
+        user: &UserId,
+        added: &[NotificationId],
+        removed: &[NotificationId],
+    ) -> Result<()> {
+        for (action, ids) in [("ADD", ids(added)), ("DELETE", ids(removed))] {
+            let Some(ids) = ids else {
+                continue;
+            };
+            let update = self.client.update_item().table_name(&self.table);
+            let update = update
+                .set_key(Some(item_key(&Key::Marks(user.clone()))))
+                .update_expression(format!("{action} u :ids"))
+                .expression_attribute_values(":ids", ids);
+            let sent = update.send().await;
+            sent.map_err(|error| failure("the marks", error))?;
+        }
+        Ok(())
     }
 
     /// Marks one broadcast for one user. `marks` is what was read before, and must still be so of
@@ -166,4 +206,10 @@ impl Store {
         let sent = update.send().await;
         sent.map(drop).map_err(|error| failure("the marks", error))
     }
+}
+
+/// A set of ids; the table has no empty sets.
+fn ids(ids: &[NotificationId]) -> Option<AttributeValue> {
+    let ids: Vec<String> = ids.iter().map(NotificationId::to_string).collect();
+    (!ids.is_empty()).then_some(AttributeValue::Ss(ids))
 }

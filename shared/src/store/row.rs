@@ -20,6 +20,10 @@ pub type Item = HashMap<String, AttributeValue>;
 
 /// The attribute of a row that is all that remains of a notification.
 pub const TOMBSTONE: &str = "z";
+/// The attribute of a tombstone that names the notification a request was answered with instead.
+pub const DUPLICATE: &str = "du";
+/// How long a tombstone tells repeats what became of a notification, in seconds: 24 h.
+pub const TOMBSTONE_LIFE: i64 = 86_400;
 
 /// The version of this form. A reader refuses a row of a newer one.
 const VERSION: u8 = 1;
@@ -54,8 +58,6 @@ struct Row {
     push: Option<PushRow>,
     #[serde(rename = "r", skip_serializing_if = "Option::is_none", default)]
     read_at: Option<i64>,
-    #[serde(rename = "un", skip_serializing_if = "Option::is_none", default)]
-    unread_at: Option<i64>,
     #[serde(rename = "se", skip_serializing_if = "Option::is_none", default)]
     seen_at: Option<i64>,
     #[serde(rename = "k", skip_serializing_if = "Option::is_none", default)]
@@ -190,7 +192,6 @@ pub fn to_item(notification: &Notification) -> Result<Item> {
         occurred_at: content.occurred_at.map(Timestamp::as_millisecond),
         origin_device: content.origin_device,
         read_at: notification.read_at.map(Timestamp::as_millisecond),
-        unread_at: notification.unread_at.map(Timestamp::as_millisecond),
         seen_at: notification.seen_at.map(Timestamp::as_millisecond),
         archived_at: notification.archived_at.map(Timestamp::as_millisecond),
         dedupe_key: notification.dedupe_key.clone(),
@@ -244,7 +245,6 @@ pub fn from_item(item: Item) -> Result<Notification> {
         },
         expires_at: row.expires_at,
         read_at: row.read_at.and_then(moment),
-        unread_at: row.unread_at.and_then(moment),
         seen_at: row.seen_at.and_then(moment),
         archived_at: row.archived_at.and_then(moment),
         dedupe_key: row.dedupe_key,

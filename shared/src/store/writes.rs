@@ -5,9 +5,10 @@ use std::time::Duration;
 
 use aws_sdk_dynamodb::types::{PutRequest, WriteRequest};
 use futures_util::stream::{self, StreamExt, TryStreamExt};
+use jiff::Timestamp;
 
 use super::keys::Key;
-use super::{Store, failure, row};
+use super::{Store, failure, item_key, n, row, s};
 use crate::clock::Clock;
 use crate::error::{Error, Result};
 use crate::id::NotificationId;
@@ -33,6 +34,8 @@ pub enum Found {
     Live,
     /// What remains of one that was taken back.
     Retracted,
+    /// What remembers that this other notification was the answer.
+    Duplicate(NotificationId),
 }
 
 /// What became of a row of a batch.
@@ -62,13 +65,35 @@ impl Store {
         let put = put
             .set_item(Some(row::to_item(notification)?))
             .condition_expression("attribute_not_exists(pk)");
-        match put.send().await {
-            Ok(_) => Ok(Put::Created),
-            Err(error) => match failure("the table", error) {
-                Error::Conflict(_) => Ok(Put::Exists),
-                other => Err(other),
-            },
-        }
+        created(
+            put.send()
+                .await
+                .map_err(|error| failure("the table", error)),
+        )
+    }
+
+    /// Remembers for 24 h, in the place of a row, that a keyed request was answered with another
+    /// notification; unless the row is there. So nobody stores it later. Readers skip it.
+    pub async fn put_duplicate(
+        &self,
+        recipient: &Recipient,
+        id: NotificationId,
+        other: NotificationId,
+        now: Timestamp,
+    ) -> Result<Put> {
+        let put = self.client.put_item().table_name(&self.table);
+        let put = put
+            .set_item(Some(item_key(&Key::of(recipient, id))))
+            .item("v", n(1))
+            .item(row::TOMBSTONE, n(now.as_millisecond()))
+            .item(row::DUPLICATE, s(other.to_string()))
+            .item("expires_at", n(now.as_second() + row::TOMBSTONE_LIFE))
+            .condition_expression("attribute_not_exists(pk)");
+        created(
+            put.send()
+                .await
+                .map_err(|error| failure("the table", error)),
+        )
     }
 
     /// Stores notifications whose ids were drawn for this call, 25 to a request, and says of each
@@ -122,22 +147,32 @@ impl Store {
         Ok(batch.iter().map(became).collect())
     }
 
-    /// Those of these rows that exist, and whether they were taken back; read consistently.
+    /// Those of these rows that exist, and what they are; read consistently.
     pub async fn existing(
         &self,
         rows: &[(Recipient, NotificationId)],
     ) -> Result<HashMap<(Recipient, NotificationId), Found>> {
         let keys = rows.iter().map(|(recipient, id)| Key::of(recipient, *id));
-        let found = self.get_all(keys.collect(), Some("pk, sk, z")).await?;
+        let found = self.get_all(keys.collect(), Some("pk, sk, z, du")).await?;
         let named = |item: row::Item| {
             let text = |name| item.get(name).and_then(|value| value.as_s().ok());
-            let found = if row::is_tombstone(&item) {
-                Found::Retracted
-            } else {
-                Found::Live
+            let other = text(row::DUPLICATE).and_then(|id| NotificationId::parse(id));
+            let found = match other {
+                Some(other) => Found::Duplicate(other),
+                None if row::is_tombstone(&item) => Found::Retracted,
+                None => Found::Live,
             };
             Some((Key::recipient(text("pk")?, text("sk")?)?, found))
         };
         Ok(found.into_iter().filter_map(named).collect())
+    }
+}
+
+/// What a conditional put found.
+fn created<T>(put: Result<T>) -> Result<Put> {
+    match put {
+        Ok(_) => Ok(Put::Created),
+        Err(Error::Conflict(_)) => Ok(Put::Exists),
+        Err(other) => Err(other),
     }
 }

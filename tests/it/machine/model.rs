@@ -45,7 +45,10 @@ pub struct Person {
     pub id: UserId,
     pub rows: BTreeMap<NotificationId, Row>,
     pub read_up_to: Option<(NotificationId, Timestamp)>,
+    pub covered_up_to: Option<NotificationId>,
     pub seen_up_to: Option<NotificationId>,
+    /// What was marked as unread after mark-all had covered it.
+    pub unread: BTreeSet<NotificationId>,
     /// Kind and id, until when.
     pub mutes: BTreeMap<(&'static str, String), Option<i64>>,
     /// Types that the preferences keep out of the inbox.
@@ -61,7 +64,9 @@ impl Person {
             id,
             rows: BTreeMap::new(),
             read_up_to: None,
+            covered_up_to: None,
             seen_up_to: None,
+            unread: BTreeSet::new(),
             mutes: BTreeMap::new(),
             unwanted: BTreeSet::new(),
             dedupe: BTreeMap::new(),
@@ -81,7 +86,7 @@ impl Person {
         if let Some((up_to, moved)) = self.read_up_to
             && shown.read_at.is_none()
             && id <= up_to
-            && shown.unread_at.is_none_or(|at| at <= moved)
+            && !self.unread.contains(&id)
         {
             shown.read_at = Some(moved);
         }
@@ -155,17 +160,21 @@ impl Person {
             .visible(None, now)
             .filter(|n| n.archived_at.is_none())
             .collect();
-        let unread = inbox.iter().filter(|n| {
-            let covered = self.read_up_to.is_some_and(|(up_to, _)| n.id <= up_to);
-            n.read_at.is_none() && !covered
-        });
-        // What mark-all covered was seen, too.
-        let unseen = inbox.iter().filter(|n| {
-            let covered = self.seen_up_to.is_some_and(|up_to| n.id <= up_to)
-                || self.read_up_to.is_some_and(|(up_to, _)| n.id <= up_to);
-            n.read_at.is_none() && n.seen_at.is_none() && !covered
-        });
+        let unread = inbox
+            .iter()
+            .filter(|n| n.read_at.is_none() && !self.covers(n.id));
+        let unseen = inbox.iter().filter(|n| !self.is_seen(n));
         (unread.count(), unseen.count())
+    }
+
+    fn covers(&self, id: NotificationId) -> bool {
+        self.covered_up_to.is_some_and(|up_to| id <= up_to)
+    }
+
+    /// What mark-all covered was seen, too.
+    fn is_seen(&self, n: &Notification) -> bool {
+        let covered = self.seen_up_to.is_some_and(|up_to| n.id <= up_to) || self.covers(n.id);
+        n.read_at.is_some() || n.seen_at.is_some() || covered
     }
 
     /// Changes a live row; doing it twice changes nothing.
@@ -175,16 +184,20 @@ impl Person {
         change: Change,
         now: Timestamp,
     ) -> Option<Notification> {
-        self.live(id, now)?;
+        let shown = self.shown(id, now)?;
+        let covered = self.covers(id);
         let row = &mut self.rows.get_mut(&id)?.notification;
         match change {
+            Change::Read if shown.read_at.is_some() => {}
             Change::Read => {
-                row.read_at = row.read_at.or(Some(now));
-                row.unread_at = None;
+                row.read_at = Some(now);
+                self.unread.remove(&id);
             }
             Change::Unread => {
                 row.read_at = None;
-                row.unread_at = Some(now);
+                if covered {
+                    self.unread.insert(id);
+                }
             }
             Change::Archived => row.archived_at = row.archived_at.or(Some(now)),
             Change::Unarchived => row.archived_at = None,
@@ -194,36 +207,48 @@ impl Person {
     }
 
     /// Moves a watermark: to 5 s behind the clock at most, and what is newer is marked one by one; beyond 100 of
-    /// those the watermark moves on.
+    /// those the watermark moves on. It says when it moved only of what had not been read before.
     pub fn mark_up_to(&mut self, read: bool, up_to: NotificationId, now: Timestamp) {
         let settled = Timestamp::from_millisecond(now.as_millisecond() - BEHIND).unwrap();
-        let settled = NotificationId::new(settled, [0; 10]);
-        let mut reached = up_to;
-        if up_to >= settled {
-            reached = settled.previous();
-            let newer = self.rows.range(settled..=up_to).rev();
-            let newer: Vec<_> = newer
-                .filter(|(_, row)| !row.retracted)
-                .map(|(id, _)| *id)
-                .collect();
-            if newer.len() > MAX_MARKED {
-                // The newest row that is not marked by itself, whatever became of it.
-                let last = newer[MAX_MARKED - 1];
-                reached = self
-                    .rows
-                    .range(settled..last)
-                    .next_back()
-                    .map_or(reached, |(id, _)| *id);
+        let settled = NotificationId::new(settled, [0; 10]).previous();
+        let stood = if read {
+            self.covered_up_to
+        } else {
+            Some(settled)
+        };
+        let newer = self.rows.keys().rev().copied();
+        let newer = newer.filter(|id| *id <= up_to && stood.is_none_or(|stood| *id > stood));
+        let (mut reached, mut any, mut fresh) = (up_to.min(settled), false, Vec::new());
+        for id in newer.collect::<Vec<_>>() {
+            let live = self.live(id, now).is_some();
+            if id > settled && fresh.len() < MAX_MARKED {
+                fresh.extend(live.then_some(id));
+                continue;
             }
-            for id in newer.into_iter().take(MAX_MARKED) {
+            reached = reached.max(id);
+            any |= self.shown(id, now).is_some_and(|n| n.read_at.is_none());
+        }
+        for id in fresh {
+            let seen = self.shown(id, now).is_some_and(|n| self.is_seen(&n));
+            if read || !seen {
                 self.change(id, if read { Change::Read } else { Change::Seen }, now);
             }
         }
-        if read && self.read_up_to.is_none_or(|(id, _)| id <= reached) {
-            self.read_up_to = Some((reached, now));
+        if !read {
+            self.seen_up_to = self.seen_up_to.max(Some(reached));
+            return;
         }
-        if !read && self.seen_up_to.is_none_or(|id| id < reached) {
-            self.seen_up_to = Some(reached);
+        // What is unread again, though it was covered, is read again.
+        let unread: Vec<_> = self.unread.range(..=up_to).copied().collect();
+        for id in unread {
+            self.change(id, Change::Read, now);
+            self.unread.remove(&id);
+        }
+        if self.covered_up_to < Some(reached) {
+            self.covered_up_to = Some(reached);
+            if any {
+                self.read_up_to = Some((reached, now));
+            }
         }
     }
 }

@@ -69,7 +69,6 @@ fn notification(state: &mut u64) -> Notification {
         },
         expires_at: 0,
         read_at: None,
-        unread_at: None,
         seen_at: None,
         archived_at: None,
         dedupe_key: None,

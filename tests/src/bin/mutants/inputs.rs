@@ -63,7 +63,7 @@ pub const MUTANTS: &[Mutant] = &[
     },
     Mutant {
         name: "reading a group reads everything",
-        file: "shared/src/inbox.rs",
+        file: "shared/src/inbox/marking.rs",
         from: "n.content.group.as_deref() == Some(group);",
         to: "n.content.group.as_deref() == Some(group) || !group.is_empty();",
         tests: &["it::marks::f44_a_group_is_read_at_once_and_nothing_else"],
@@ -86,7 +86,7 @@ pub const MUTANTS: &[Mutant] = &[
     },
     Mutant {
         name: "the newest 10 are marked one by one",
-        file: "shared/src/inbox.rs",
+        file: "shared/src/inbox/marking.rs",
         from: "const MAX_MARKED: usize = 100;",
         to: "const MAX_MARKED: usize = 10;",
         tests: &[
@@ -134,7 +134,10 @@ pub const MUTANTS: &[Mutant] = &[
         file: "shared/src/notification.rs",
         from: "pub const MAX_DATA_DEPTH: usize = 16;",
         to: "pub const MAX_DATA_DEPTH: usize = 60;",
-        tests: &["it::create::what_data_may_hold_is_stored_to_the_byte_and_the_rest_is_refused"],
+        tests: &[
+            "it::create::what_data_may_hold_is_stored_to_the_byte_and_the_rest_is_refused",
+            "it::hostile::f49_what_is_nested_too_deep_is_refused_before_it_is_looked_at",
+        ],
     },
     Mutant {
         name: "a query is not looked at before lambda_http is",

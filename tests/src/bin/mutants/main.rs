@@ -10,6 +10,7 @@ mod inputs;
 mod list;
 mod pushes;
 mod stand_ins;
+mod mends;
 mod time;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -56,6 +57,7 @@ async fn run() -> Outcome<bool> {
         .chain(inputs::MUTANTS)
         .chain(pushes::MUTANTS)
         .chain(stand_ins::MUTANTS)
+        .chain(mends::MUTANTS)
         .chain(time::MUTANTS)
         .chain(devices::MUTANTS)
         .chain(applications::MUTANTS)
