@@ -259,14 +259,6 @@ impl Stack {
         }
     }
 
-    /// Moves the stack's clock.
-    pub async fn forward(&self, seconds: u64) {
-        let url = format!("{}/_local/clock", self.api());
-        let request = reqwest::Client::new().post(url);
-        let request = request.body(json!({"forward_seconds": seconds}).to_string());
-        assert!(request.send().await.unwrap().status().is_success());
-    }
-
     /// The table through the real SDK.
     pub fn dynamodb_client(&self) -> aws_sdk_dynamodb::Client {
         let credentials =

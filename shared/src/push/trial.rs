@@ -154,7 +154,6 @@ fn notification(user: &UserId, text: Text, now: Timestamp) -> Notification {
         },
         expires_at: now.as_second() + i64::from(TTL),
         read_at: None,
-        unread_at: None,
         seen_at: None,
         archived_at: None,
         dedupe_key: None,

@@ -63,7 +63,6 @@ pub fn notification(user: &UserId, id: NotificationId, now: i64) -> Notification
         },
         expires_at: now / 1_000 + 86_400,
         read_at: None,
-        unread_at: None,
         seen_at: None,
         archived_at: None,
         dedupe_key: None,

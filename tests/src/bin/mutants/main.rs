@@ -8,9 +8,9 @@ mod applications;
 mod devices;
 mod inputs;
 mod list;
+mod mends;
 mod pushes;
 mod stand_ins;
-mod mends;
 mod time;
 
 use std::collections::{BTreeMap, BTreeSet};
