@@ -3,6 +3,8 @@
 //! The figures are exact, must not depend on how much is stored, and are those the README prints. `cargo test` compares
 //! a table of 1,000 rows with one of 5,000; `TIDINGS_FULL=1` with one of 1,000,000, which takes a while to fill.
 
+mod expected;
+
 use std::collections::{BTreeMap, HashMap};
 use std::fmt::Write as _;
 use std::fs;
@@ -20,65 +22,7 @@ use crate::crashes::full;
 use crate::ground::{Ground, Http, Reply, client, create, stored};
 use crate::proxy::{Call, Proxy};
 use crate::stack::{root, unique};
-
-/// Operation, calls to AWS, write units, read units: the one place to change when an operation's cost does.
-const EXPECTED: &[(&str, &str, f64, f64)] = &[
-    ("create, 1 recipient", "1 PutItem", 1.0, 0.0),
-    ("create, 25 recipients", "1 BatchWriteItem", 25.0, 0.0),
-    ("create with a key, 1 recipient", "2 PutItem", 2.0, 0.0),
-    ("its repeat", "1 BatchGetItem, 1 PutItem", 1.0, 1.0),
-    ("create with a dedupe key", "2 PutItem", 2.0, 0.0),
-    ("its duplicate", "1 BatchGetItem, 1 PutItem", 1.0, 1.0),
-    ("retract it", "2 GetItem, 1 TransactWriteItems", 4.0, 2.0),
-    ("create with a key, 25 recipients", "26 PutItem", 26.0, 0.0),
-    (
-        "its repeat, 25 recipients",
-        "1 BatchGetItem, 1 PutItem",
-        1.0,
-        25.0,
-    ),
-    ("mark one read", "1 Query, 1 UpdateItem", 1.0, 1.0),
-    ("mark all as read", "3 Query, 1 UpdateItem", 1.0, 3.0),
-    ("mark all as seen", "2 Query, 1 UpdateItem", 1.0, 2.0),
-    ("page of 25, nothing unread", "2 Query", 0.0, 1.5),
-    ("counts, nothing unread", "2 Query", 0.0, 1.0),
-    ("page of 25, 99 unread", "3 Query", 0.0, 3.5),
-    ("counts, 99 unread", "3 Query", 0.0, 3.0),
-    ("what everyone gets, every 10 s", "1 Query", 0.0, 0.5),
-    (
-        "register a device",
-        "1 CreatePlatformEndpoint, 2 GetItem, 1 TransactWriteItems",
-        4.0,
-        2.0,
-    ),
-    ("register it unchanged", "1 GetItem", 0.0, 1.0),
-    (
-        "move it to another user",
-        "1 CreatePlatformEndpoint, 3 GetItem, 1 TransactWriteItems",
-        6.0,
-        3.0,
-    ),
-    (
-        "remove it",
-        "1 DeleteEndpoint, 2 GetItem, 1 TransactWriteItems, 1 UpdateItem",
-        5.0,
-        2.0,
-    ),
-    ("set preferences", "1 UpdateItem", 1.0, 0.0),
-    ("mute somebody", "1 GetItem, 1 UpdateItem", 1.0, 1.0),
-    (
-        "push to 1 device, with its badge",
-        "2 BatchGetItem, 1 Publish, 1 Query, 1 UpdateItem",
-        1.0,
-        4.0,
-    ),
-    (
-        "the same, of a group",
-        "2 BatchGetItem, 1 Publish, 2 Query, 1 UpdateItem",
-        1.0,
-        4.5,
-    ),
-];
+use expected::EXPECTED;
 
 /// A stored notification of about 200 bytes.
 fn note(recipients: &[String]) -> Value {
