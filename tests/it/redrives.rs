@@ -1,5 +1,7 @@
 //! Pushing again: what the stream never brought, what died, and why a push did not come.
 
+use std::collections::BTreeMap;
+
 use serde_json::{Value, json};
 
 use crate::ground::{Http, RowKey, stored};
@@ -32,7 +34,32 @@ fn letter(function: &str, seconds: i64, message: &str) -> Vec<u8> {
     json!({"Records": [record]}).to_string().into_bytes()
 }
 
+/// What a row can be.
+const STATES: [&str; 9] = [
+    "sent",
+    "partial",
+    "no_device",
+    "skipped",
+    "deferred",
+    "expired",
+    "dead",
+    "unknown",
+    "pending",
+];
+
 impl Field {
+    /// How many notifications are in each state, from the table alone.
+    async fn states(&self) -> BTreeMap<String, i32> {
+        let mut counts = BTreeMap::new();
+        for ((pk, sk), row) in self.ground.rows().await {
+            if pk.starts_with("U#") && sk.starts_with("N#") && row.get("z").is_none() {
+                let state = row["po"]["s"].as_str().unwrap_or("pending").to_owned();
+                *counts.entry(state).or_insert(0) += 1;
+            }
+        }
+        counts
+    }
+
     async fn admin(&self, route: &str, body: Value) -> (u64, Value) {
         let function = self.ground.function("administer-users", None);
         let reply = Http::new(route, "support")
@@ -162,8 +189,8 @@ async fn what_died_is_listed_and_pushed_again_by_its_day_or_by_name() {
     let function = field.ground.function("administer-users", None);
     let entries = field.rows("D#").await;
     let day = entries[0].0.split('#').nth(1).unwrap().to_owned();
-    let list = Http::new("GET /v1/pushes/dead", "support").query(&format!("day={day}"));
-    let listed = list.send(&function).await.unwrap().body;
+    let dead = Http::new("GET /v1/pushes/dead", "support").query(&format!("day={day}"));
+    let listed = dead.send(&function).await.unwrap().body;
     let entry = &listed["data"][0];
     assert_eq!(
         (&entry["user"], &entry["notification"]),
@@ -316,33 +343,10 @@ async fn i13_whatever_happens_every_row_is_in_one_state() {
             rows.extend(stored(&field.send(user, fields).await));
         }
     }
-    let count = async || {
-        let all = field.ground.rows().await;
-        let states = all.iter().filter(|((pk, sk), row)| {
-            pk.starts_with("U#") && sk.starts_with("N#") && row.get("z").is_none()
-        });
-        let mut counts = std::collections::BTreeMap::new();
-        for (_, row) in states {
-            let state = row["po"]["s"].as_str().unwrap_or("pending").to_owned();
-            *counts.entry(state).or_insert(0) += 1;
-        }
-        counts
-    };
-    let known = [
-        "sent",
-        "partial",
-        "no_device",
-        "skipped",
-        "deferred",
-        "expired",
-        "dead",
-        "unknown",
-        "pending",
-    ];
     let settled = async |at: &str| {
-        let counts = count().await;
+        let counts = field.states().await;
         assert!(
-            counts.keys().all(|state| known.contains(&state.as_str())),
+            counts.keys().all(|state| STATES.contains(&state.as_str())),
             "{at} {counts:?}"
         );
         assert_eq!(counts.values().sum::<i32>(), 25, "{at} {counts:?}");

@@ -18,7 +18,8 @@ struct Step {
     /// When, in RFC 3339 form.
     at: Option<String>,
     /// What happened.
-    step: &'static str,
+    #[serde(rename = "step")]
+    name: &'static str,
     #[serde(skip_serializing_if = "Option::is_none")]
     device: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -79,10 +80,10 @@ fn steps(id: NotificationId, traced: Traced) -> Vec<Step> {
     }
 }
 
-fn step(at: Option<Timestamp>, step: &'static str, detail: &str) -> Step {
+fn step(at: Option<Timestamp>, name: &'static str, detail: &str) -> Step {
     Step {
         at: at.map(|at| at.to_string()),
-        step,
+        name,
         detail: Some(detail.to_owned()),
         ..Step::default()
     }
@@ -138,7 +139,7 @@ fn of_device(at: Option<Timestamp>, id: &DeviceId, device: &DeviceOutcome) -> St
     };
     Step {
         at: at.map(|at| at.to_string()),
-        step: name,
+        name,
         device: Some(id.as_str().to_owned()),
         outcome: Some(device.state),
         reason: device.reason.clone(),
@@ -177,7 +178,7 @@ fn end(at: Option<Timestamp>, outcome: &Outcome) -> Step {
     let detail = why.map_or_else(|| detail.to_owned(), |why| format!("{detail}: {why}"));
     Step {
         at: at.map(|at| at.to_string()),
-        step: name,
+        name,
         outcome: outcome.state,
         reason: outcome.reason.clone(),
         detail: Some(detail),
