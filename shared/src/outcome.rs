@@ -155,6 +155,13 @@ impl Outcome {
         self.state == Some(State::Deferred)
     }
 
+    /// Why it is still pending, for whoever asks.
+    pub fn waits_for(&mut self, reason: Option<Reason>) {
+        if self.state.is_none() {
+            self.reason = reason.map(|reason| reason.word().to_owned());
+        }
+    }
+
     /// What was waited for has come.
     pub fn resume(&mut self) {
         if self.is_deferred() {

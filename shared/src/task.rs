@@ -154,6 +154,15 @@ impl Later {
     }
 }
 
+/// How long after its last step a job is looked after, in seconds: 5 minutes.
+pub const STOPPED: i64 = 300;
+
+/// The task that comes back to a job, to see whether it has stopped.
+pub fn watchdog(job: &str, now: Timestamp) -> Later {
+    let due = now.saturating_add(SignedDuration::from_secs(STOPPED));
+    Later::new(Task::Watch(job.to_owned()), due.unwrap_or(now), now)
+}
+
 /// A push that could not be sent now: to be tried in 2 to 4 minutes.
 pub fn parked(user: UserId, id: NotificationId, now: Timestamp) -> Later {
     let wait = SignedDuration::from_secs(AHEAD + Name::Id(id).jitter(AHEAD));

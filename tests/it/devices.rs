@@ -155,12 +155,12 @@ async fn f36_the_twenty_first_device_drops_the_one_silent_for_longest() {
 #[tokio::test]
 async fn a_disabled_endpoint_is_enabled_by_a_token_fresh_from_the_device() {
     let stack = shared();
-    let (user, token) = (unique("ana"), unique("error-disabled-"));
+    let (user, token) = (unique("ana"), unique("late-error-endpoint-disabled-1-"));
     let ana = stack.user(&user);
     ana.put("/v1/me/devices/phone", &fcm(&token))
         .await
         .expect(201);
-    // SNS takes the first push, and learns afterwards that the token is dead.
+    // SNS takes the first push, and finds the endpoint disabled at the second.
     assert_eq!(notify(stack, &user).await["s"], "sent");
     let second = notify(stack, &user).await;
     assert_eq!(
@@ -307,7 +307,7 @@ async fn f22_a_test_push_says_what_sns_says_and_removes_what_is_dead() {
     let test = async || ana.post("/v1/me/devices/phone/test", &json!({})).await;
     let mut outcomes = Vec::new();
     for kind in [
-        "error-disabled-",
+        "late-error-endpoint-disabled-",
         "error-application-",
         "error-internal-",
         "error-throttled-",
@@ -327,7 +327,7 @@ async fn f22_a_test_push_says_what_sns_says_and_removes_what_is_dead() {
     }
     let expected = [
         ["200 sent ", "200 dead endpoint_disabled", "404  "],
-        ["200 blocked PlatformApplicationDisabled"; 3],
+        ["200 blocked application_disabled"; 3],
         // It may have been taken: an outage, and no repeat of ours.
         ["503  "; 3],
         ["503  ", "503  ", "200 sent "],

@@ -59,6 +59,16 @@ impl Ground {
         Proxy::start(&self.url(), shared().sns(), metered).await
     }
 
+    /// A function's name for Lambda.
+    pub fn name(&self, binary: &str) -> String {
+        let mut functions = self.template.functions.iter();
+        functions
+            .find(|spec| spec.binary == binary)
+            .unwrap()
+            .name
+            .clone()
+    }
+
     /// A function that calls through `proxy`, or directly.
     pub fn function(&self, binary: &str, proxy: Option<&Proxy>) -> Function {
         self.function_ahead(binary, proxy, 0)

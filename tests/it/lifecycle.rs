@@ -17,24 +17,19 @@ use shared::broadcast::Broadcasts;
 use shared::clock::Clock;
 use shared::error::Error;
 use shared::id::{DeviceId, NotificationId, UserId};
-use shared::push::{Limits, Pusher};
+use shared::push::Pusher;
 use shared::sns::Sns;
 use shared::store::Store;
+use tokio::task::JoinSet;
 
 use crate::chance::Chance;
 use crate::ground::Ground;
 use crate::machine::{LIVES, number};
+use crate::patience::FAST;
 use crate::stack::unique;
 use model::{Change, Place, View, World};
 pub use reality::client;
 use reality::{notification, stand_in};
-
-/// Faster than any test, and no cap.
-const LIMITS: Limits = Limits {
-    rate: 30_000,
-    instances: 1,
-    group_cap: 0,
-};
 
 /// The steps of one life.
 const LIFE: u64 = 250;
@@ -43,6 +38,8 @@ const IDS: usize = 4;
 const TOKENS: usize = 8;
 /// For how long a registration that changes nothing asks nobody, in milliseconds.
 const TRUSTED: i64 = 7 * 86_400_000;
+/// A device that has not registered for this long gets no pushes, in milliseconds.
+const SILENT: i64 = 60 * 86_400_000;
 
 #[derive(Debug, Clone, Copy)]
 enum Step {
@@ -99,13 +96,14 @@ struct Life {
     arns: BTreeMap<usize, String>,
     /// The last push that was seen.
     last: i64,
+    _server: JoinSet<std::io::Result<()>>,
     _data: tempfile::TempDir,
 }
 
 impl Life {
     async fn new(store: &Store, seed: u64) -> Life {
         let data = tempfile::tempdir().unwrap();
-        let url = stand_in(data.path()).await;
+        let (url, server) = stand_in(data.path()).await;
         let service = client(&url);
         let sns = Sns::new(service.clone(), service.clone());
         let broadcasts = Broadcasts::new(store.clone(), 86_400);
@@ -124,7 +122,7 @@ impl Life {
             chance: Chance::new(seed),
             now: i64::try_from(began).unwrap(),
             store: store.clone(),
-            pusher: Pusher::new(store.clone(), sns.clone(), broadcasts, LIMITS),
+            pusher: Pusher::new(store.clone(), sns.clone(), broadcasts, FAST),
             sns,
             service,
             http: reqwest::Client::new(),
@@ -137,6 +135,7 @@ impl Life {
             world: World::default(),
             arns: BTreeMap::new(),
             last: 0,
+            _server: server,
             _data: data,
         }
     }
@@ -278,7 +277,7 @@ impl Life {
                 done.map(drop)
             );
         }
-        let expected = self.world.push(user);
+        let expected = self.world.push(user, self.now);
         let outbox: Value = self
             .get(&format!("outbox?limit=1000&after={}", self.last))
             .await;

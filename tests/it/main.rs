@@ -46,6 +46,7 @@ mod publishes;
 mod pushes;
 mod quiet;
 mod redelivery;
+mod redrives;
 mod removal;
 mod retract;
 mod schedules;

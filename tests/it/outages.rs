@@ -3,6 +3,7 @@
 use std::collections::HashSet;
 use std::fs;
 use std::path::Path;
+use std::time::Duration;
 
 use aws_sdk_dynamodb::types::AttributeValue;
 use local::function::Function;
@@ -10,6 +11,7 @@ use serde_json::{Value, json};
 
 use crate::caller::eventually;
 use crate::create::note;
+use crate::small::forward;
 use crate::stack::{Stack, binaries, root, unique};
 
 /// The processes that a process has started, with their programs' names.
@@ -67,7 +69,13 @@ async fn a_push_survives_the_death_of_everything_and_no_process_survives_its_run
     .await;
 
     let stack = Stack::start(data.path());
-    let push = eventually("the push", async || stack.pushes(token).await.pop()).await;
+    // What SNS refuses for too long waits for a later minute.
+    let push = eventually("the push", async || {
+        forward(stack.api(), 60).await;
+        tokio::time::sleep(Duration::from_millis(200)).await;
+        stack.pushes(token).await.pop()
+    })
+    .await;
     let id = &created["data"][0]["id"];
     assert_eq!(
         &push["message"]["fcmV1Message"]["message"]["data"]["id"],

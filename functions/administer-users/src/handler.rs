@@ -6,7 +6,7 @@ use shared::http::{self, Reply, Request};
 use shared::sns::Sns;
 use shared::store::Store;
 
-use crate::devices;
+use crate::{devices, pushes, trace};
 
 /// What every operation needs.
 pub struct Handler {
@@ -21,6 +21,9 @@ impl Handler {
         let now = clock::wall();
         match http::route(request) {
             "DELETE /v1/users/{user}/devices/{device}" => devices::remove(self, request, now).await,
+            "GET /v1/users/{user}/notifications/{id}/trace" => trace::trace(self, request).await,
+            "GET /v1/pushes/dead" => pushes::dead(self, request).await,
+            "POST /v1/pushes/redrive" => pushes::redrive(self, request, now).await,
             _ => Err(Error::NotFound),
         }
     }

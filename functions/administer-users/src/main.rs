@@ -2,6 +2,8 @@
 
 mod devices;
 mod handler;
+mod pushes;
+mod trace;
 
 use handler::Handler;
 use shared::{aws, http, telemetry};

@@ -11,7 +11,7 @@ use shared::notification::Draft;
 use shared::store::Store;
 use shared::store::keys::Key;
 
-use crate::{batch, create, retract};
+use crate::{batch, create, jobs, retract};
 
 /// What every operation needs.
 pub struct Handler {
@@ -29,6 +29,8 @@ impl Handler {
             "POST /v1/notifications/batch" => batch::create(self, request, clock).await,
             "DELETE /v1/notifications" => retract::by_dedupe_key(self, request, clock.now()).await,
             "DELETE /v1/notifications/{id}" => retract::by_id(self, request, clock.now()).await,
+            "GET /v1/jobs/{job}" => jobs::show(self, request).await,
+            "DELETE /v1/jobs/{job}" => jobs::cancel(self, request, clock.now()).await,
             _ => Err(Error::NotFound),
         }
     }

@@ -3,6 +3,7 @@
 mod batch;
 mod create;
 mod handler;
+mod jobs;
 mod retract;
 
 use handler::Handler;

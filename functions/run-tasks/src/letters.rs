@@ -8,9 +8,9 @@ use serde_json::{Value, json};
 use shared::error::Result;
 use shared::id::{NotificationId, derived_tail};
 use shared::store::{Job, JobKind, Step, Undecodable};
+use shared::task::watchdog;
 
 use crate::handler::{Handler, Time, unknown};
-use crate::steps::watchdog;
 
 /// A row enters the stream within this time of its id's moment.
 const MARGIN: SignedDuration = SignedDuration::from_secs(60);
@@ -122,7 +122,9 @@ async fn act(handler: &Handler, letter: &Letter, time: Time) -> Result<()> {
         }],
         cancelled_at: None,
     };
-    store.put_later(&watchdog(&job, time), time.now()).await?;
+    store
+        .put_later(&watchdog(&job, time.now()), time.now())
+        .await?;
     store.start_job(&job, &what, time.now()).await
 }
 

@@ -27,6 +27,16 @@ pub async fn step(handler: &Handler, step: &Step, chain: u32, time: Time) -> Res
                 }),
             })
         }
+        Step::RedriveTargets { targets } => {
+            for (user, id) in targets {
+                store.reopen(user, *id).await?;
+            }
+            push(handler, targets, time).await?;
+            Ok(Did {
+                count: count(targets.len()),
+                next: None,
+            })
+        }
         Step::RedriveDead { day, cursor } => {
             let shard = u8::try_from(chain).unwrap_or(u8::MAX);
             let page = store.dead(day, shard, cursor.as_deref(), BATCH).await?;

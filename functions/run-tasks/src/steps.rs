@@ -1,20 +1,14 @@
 //! Tasks for now: one step at a time, which puts the next.
 
-use std::time::Duration;
-
 use serde_json::value::RawValue;
 use serde_json::{Value, json};
 use shared::error::Result;
-use shared::id::millis;
 use shared::store::{Chain, Step, StepKey};
 use shared::stream::{Batch, Record, response};
-use shared::task::{Later, Task};
+use shared::task::{Later, STOPPED, Task, watchdog};
 
 use crate::handler::{Handler, Time, unknown};
 use crate::{later, redrive};
-
-/// A chain that has not moved for this long is run by its watchdog.
-const STOPPED: Duration = Duration::from_mins(5);
 
 /// What a step of a job did.
 pub struct Did {
@@ -74,7 +68,9 @@ pub async fn run(handler: &Handler, key: &StepKey, time: Time) -> Result<()> {
                 .put_step(&key.next(), &Step::Sweep { from, to, shard }, now)
                 .await
         }
-        Step::Redrive { .. } | Step::RedriveDead { .. } => advance(handler, key, &step, time).await,
+        Step::Redrive { .. } | Step::RedriveTargets { .. } | Step::RedriveDead { .. } => {
+            advance(handler, key, &step, time).await
+        }
     }
 }
 
@@ -119,7 +115,7 @@ pub async fn watch(handler: &Handler, job: &str, time: Time) -> Result<()> {
     let Some((what, chains)) = store.job(job).await? else {
         return Ok(());
     };
-    let now = millis(time.now());
+    let now = time.now().as_millisecond();
     let mut open = false;
     for (chain, first) in (0..).zip(&what.chains) {
         let known = chains.iter().find(|known| known.chain == chain);
@@ -136,19 +132,14 @@ pub async fn watch(handler: &Handler, job: &str, time: Time) -> Result<()> {
             store.put_step(&key, first, time.now()).await?;
         }
         let moved = known.map_or(what.created_at, |known| known.moved_at);
-        let idle = now.saturating_sub(u64::try_from(moved).unwrap_or(0));
-        if Duration::from_millis(idle) > STOPPED {
+        if now - moved > STOPPED * 1_000 {
             run(handler, &key, time).await?;
         }
     }
     if open {
-        store.put_later(&watchdog(job, time), time.now()).await?;
+        store
+            .put_later(&watchdog(job, time.now()), time.now())
+            .await?;
     }
     Ok(())
-}
-
-/// The task that comes back to a job.
-pub fn watchdog(job: &str, time: Time) -> Later {
-    let due = time.now().saturating_add(STOPPED).unwrap_or(time.now());
-    Later::new(Task::Watch(job.to_owned()), due, time.now())
 }

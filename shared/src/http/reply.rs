@@ -43,6 +43,11 @@ impl Reply {
         Reply::with(StatusCode::CREATED, body)
     }
 
+    /// 202: a job has begun.
+    pub fn accepted(body: &impl Serialize) -> Result<Reply> {
+        Reply::with(StatusCode::ACCEPTED, body)
+    }
+
     /// 207: a result for each item.
     pub fn multi(body: &impl Serialize) -> Result<Reply> {
         Reply::with(StatusCode::MULTI_STATUS, body)

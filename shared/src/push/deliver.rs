@@ -232,6 +232,7 @@ impl Run<'_> {
         self.record(job, |outcome| {
             outcome.resume();
             outcome.add(&done);
+            outcome.waits_for(open);
             if open.is_none() && !outcome.is_final() {
                 outcome.conclude();
             }

@@ -30,7 +30,7 @@ pub struct Text {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Trial {
     outcome: &'static str,
-    reason: Option<String>,
+    reason: Option<&'static str>,
     message_id: Option<String>,
 }
 
@@ -74,10 +74,9 @@ pub async fn try_out(
 ) -> Result<Trial> {
     let seen = store.user(user).await?;
     let device = seen.device(id).ok_or(Error::NotFound)?;
-    let (notification, options) = (notification(user, text, now), options());
     let message = payload::message(&Sending {
-        notification: &notification,
-        options: &options,
+        notification: &notification(user, text, now),
+        options: &options(),
         platform: device.platform,
         ttl: TTL,
         badge: None,
@@ -122,7 +121,7 @@ async fn is_revived(
 fn failed(outcome: &'static str, reason: Reason) -> Trial {
     Trial {
         outcome,
-        reason: Some(reason.word().to_owned()),
+        reason: Some(reason.word()),
         message_id: None,
     }
 }

@@ -12,6 +12,7 @@ mod settings;
 mod steps;
 mod task_row;
 mod tasks;
+mod trace;
 mod users;
 mod writes;
 
@@ -24,6 +25,7 @@ pub use redrive::{Dead, DeadPage, Pending};
 pub use steps::{Chain, Job, JobKind, Step, StepKey};
 pub use task_row::Due;
 pub use tasks::{Cancelled, LEASE};
+pub use trace::Traced;
 pub use users::{Given, Owner, Registration, User};
 pub use writes::{FRESH, Found, PUTS_IN_FLIGHT, Put, Written};
 

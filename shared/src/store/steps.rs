@@ -64,6 +64,12 @@ pub enum Step {
         #[serde(rename = "c", skip_serializing_if = "Option::is_none", default)]
         cursor: Option<(String, String)>,
     },
+    /// Pushes these notifications again.
+    RedriveTargets {
+        /// Users and ids.
+        #[serde(rename = "n")]
+        targets: Vec<(UserId, NotificationId)>,
+    },
     /// Pushes again what died on a day.
     RedriveDead {
         /// The day, as in `2026-11-24`.

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::TRUSTED;
+use super::{SILENT, TRUSTED};
 
 /// A user's device: both by their place in a life.
 pub type Place = (usize, usize);
@@ -116,8 +116,10 @@ impl World {
     }
 
     /// A push to a user: the tokens that get it. Dead devices go, and tokens that say so die of it.
-    pub fn push(&mut self, user: usize) -> Vec<String> {
-        let endpoints: Vec<usize> = self.of(user).map(|(_, endpoint)| endpoint).collect();
+    pub fn push(&mut self, user: usize, now: i64) -> Vec<String> {
+        let heard = self.devices.iter();
+        let heard = heard.filter(|((of, _), device)| *of == user && now - device.seen < SILENT);
+        let endpoints: Vec<usize> = heard.map(|(_, device)| device.endpoint).collect();
         let mut reached = Vec::new();
         for endpoint in endpoints {
             self.apply(&Change::Clean(endpoint), 0);
@@ -128,11 +130,6 @@ impl World {
         }
         reached.sort();
         reached
-    }
-
-    /// A user's devices with their endpoints.
-    fn of(&self, user: usize) -> impl Iterator<Item = (Place, usize)> {
-        self.held().filter(move |((of, _), _)| *of == user)
     }
 
     /// Every device with its endpoint.

@@ -12,14 +12,15 @@ use shared::notification::{Content, Notification, Recipient};
 use shared::outcome::Outcome;
 use shared::push_options::Push;
 use tokio::net::TcpListener;
+use tokio::task::JoinSet;
 
 use super::Life;
 use super::model::{Change, Place, View};
 
 const APPLICATION: &str = "arn:aws:sns:us-east-1:000000000000:app/GCM/local";
 
-/// SNS's stand-in and its outbox, for one life alone.
-pub async fn stand_in(data: &std::path::Path) -> String {
+/// SNS's stand-in and its outbox, for one life alone. It ends with the second value.
+pub async fn stand_in(data: &std::path::Path) -> (String, JoinSet<std::io::Result<()>>) {
     let state = local::state::State::open(data).unwrap();
     let outbox = local::outbox::router(state.clone(), Vec::new());
     // Nobody listens: the life itself says which event arrives when.
@@ -28,8 +29,9 @@ pub async fn stand_in(data: &std::path::Path) -> String {
     let app = local::sns::router(state, topics).merge(outbox);
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let url = format!("http://{}", listener.local_addr().unwrap());
-    tokio::spawn(async move { axum::serve(listener, app).await });
-    url
+    let mut server = JoinSet::new();
+    server.spawn(async move { axum::serve(listener, app).await });
+    (url, server)
 }
 
 pub fn client(url: &str) -> aws_sdk_sns::Client {
@@ -44,7 +46,6 @@ pub fn client(url: &str) -> aws_sdk_sns::Client {
 
 pub fn notification(user: &UserId, id: NotificationId, now: i64) -> Notification {
     Notification {
-        schedule_id: None,
         recipient: Recipient::User(user.clone()),
         id,
         content: Content {
@@ -65,6 +66,7 @@ pub fn notification(user: &UserId, id: NotificationId, now: i64) -> Notification
         seen_at: None,
         archived_at: None,
         dedupe_key: None,
+        schedule_id: None,
         outcome: Outcome::default(),
     }
 }

@@ -119,8 +119,8 @@ pub const MUTANTS: &[Mutant] = &[
     Mutant {
         name: "a dead device is pushed to again",
         file: "shared/src/push/attempt.rs",
-        from: "if revived || !self.is_revived(job, id, device).await {",
-        to: "if revived || device.endpoint.is_empty() || !job.user.as_str().is_empty() {",
+        from: "if self.revived || !run.is_revived(",
+        to: "if self.revived || !run.is_late() || !run.is_revived(",
         tests: &[
             "it::removal::f22_a_dead_endpoint_is_pushed_to_exactly_once_and_the_others_are_served",
         ],

@@ -240,8 +240,8 @@ pub const MUTANTS: &[Mutant] = &[
     Mutant {
         name: "the outcome on the row is ignored",
         file: "shared/src/push/deliver.rs",
-        from: "        if before.is_final() {",
-        to: "        if before.is_final() && before.ambiguous > 99 {",
+        from: "            let user = &target.0;\n            Ok(Some(Job {",
+        to: "            let mut notification = notification;\n            notification.outcome = Outcome::default();\n            let user = &target.0;\n            Ok(Some(Job {",
         tests: &[
             "it::publishes::f17_i4_i5_a_batch_killed_at_any_call_is_pushed_and_repeats_are_counted",
         ],
@@ -258,7 +258,9 @@ pub const MUTANTS: &[Mutant] = &[
         file: "shared/src/push/deliver.rs",
         from: "        if options.once {\n            return",
         to: "        if options.once && options.silent {\n            return",
-        tests: &["it::pushes::a_push_at_most_once_that_may_have_been_sent_is_not_sent_again"],
+        tests: &[
+            "it::overlaps::f15_a_record_in_two_invocations_at_once_is_pushed_twice_at_most_and_counted",
+        ],
     },
     Mutant {
         name: "the dedupe key is ignored",

@@ -77,7 +77,7 @@ pub const MUTANTS: &[Mutant] = &[
     },
     Mutant {
         name: "a push at most once is sent though somebody else has marked it",
-        file: "shared/src/push/deliver.rs",
+        file: "shared/src/push/record.rs",
         from: "if marked != Replaced::Done {",
         to: "if marked == Replaced::Gone {",
         tests: &[

@@ -1,0 +1,59 @@
+//! What the table knows of one notification, whatever became of it.
+
+use jiff::Timestamp;
+
+use super::Store;
+use super::keys::Key;
+use super::row::{self, Item, TOMBSTONE};
+use crate::error::Result;
+use crate::id::{NotificationId, UserId};
+use crate::notification::Notification;
+use crate::task::Place;
+
+/// What was found under an id.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Traced {
+    /// A notification, its marks as the row has them.
+    Live(Box<Notification>),
+    /// It was taken back.
+    Retracted(Option<Timestamp>),
+    /// A schedule that waits.
+    Scheduled,
+    /// A schedule that is being stored.
+    BeingStored,
+    /// A schedule that was stored.
+    WasStored(Option<Timestamp>),
+    /// A schedule that was cancelled.
+    Cancelled(Option<Timestamp>),
+}
+
+fn moment(item: &Item, name: &str) -> Option<Timestamp> {
+    let millis = item.get(name)?.as_n().ok()?.parse().ok()?;
+    Timestamp::from_millisecond(millis).ok()
+}
+
+impl Store {
+    /// What is known of a user's notification, or of a schedule; `None` if there is nothing.
+    pub async fn trace(&self, user: &UserId, id: NotificationId) -> Result<Option<Traced>> {
+        let key = Key::Notification(user.clone(), id);
+        if let Some(item) = self.get(&key, "the notification").await? {
+            if row::is_tombstone(&item) {
+                return Ok(Some(Traced::Retracted(moment(&item, TOMBSTONE))));
+            }
+            return Ok(Some(Traced::Live(Box::new(row::from_item(item)?))));
+        }
+        let place = Key::Later(Place::of_schedule(id));
+        let item = self.get(&place, "the schedule").await?;
+        let theirs = |item: &Item| item.get("r").and_then(|r| r.as_s().ok()) == Some(&key.pk());
+        let Some(item) = item.filter(theirs) else {
+            return Ok(None);
+        };
+        let ended = moment(&item, "z");
+        Ok(Some(match (item.contains_key("c"), ended) {
+            (true, at) => Traced::Cancelled(at),
+            (false, Some(at)) => Traced::WasStored(Some(at)),
+            (false, None) if item.contains_key("lu") => Traced::BeingStored,
+            (false, None) => Traced::Scheduled,
+        }))
+    }
+}
