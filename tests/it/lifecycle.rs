@@ -2,7 +2,7 @@
 //! after each step the table and SNS are compared with a model.
 //!
 //! A life is a run of steps for three users with four device ids each, who share eight tokens, under a clock that only the
-//! steps move. `cargo test` takes 2,000 steps; `TIDINGS_STEPS=100000` takes as many as it says. What fails prints the seed of
+//! steps move. `cargo test` takes 500 steps; `TIDINGS_STEPS=100000` takes as many as it says. What fails prints the seed of
 //! its life, and `TIDINGS_SEED=<seed>` lives that one again.
 
 mod model;
@@ -325,7 +325,7 @@ async fn f22_f35_i10_no_endpoint_is_leaked_and_no_push_goes_astray() {
     let ground = Ground::new().await;
     let client = ground.client().clone();
     let store = Store::new(client.clone(), client, ground.table().to_owned());
-    let steps = number("TIDINGS_STEPS").unwrap_or(2_000);
+    let steps = number("TIDINGS_STEPS").unwrap_or(500);
     let seeds: Vec<u64> = match number("TIDINGS_SEED") {
         Some(seed) => vec![seed],
         None => (1..=steps.div_ceil(LIFE)).collect(),
