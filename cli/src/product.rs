@@ -123,6 +123,7 @@ pub fn pages(signer: Signer, api: String) -> Vec<Page> {
         content_type,
         body: Arc::new(move || body.to_owned()),
     };
+    let script = |path, body| file(path, "text/javascript; charset=utf-8", body);
     vec![
         file(
             "index.html",
@@ -134,11 +135,10 @@ pub fn pages(signer: Signer, api: String) -> Vec<Page> {
             "text/css; charset=utf-8",
             include_str!("../page/page.css"),
         ),
-        file(
-            "page.js",
-            "text/javascript; charset=utf-8",
-            include_str!("../page/page.js"),
-        ),
+        script("page.js", include_str!("../page/page.js")),
+        script("common.js", include_str!("../page/common.js")),
+        script("inbox.js", include_str!("../page/inbox.js")),
+        script("phones.js", include_str!("../page/phones.js")),
         Page {
             path: "session.json",
             content_type: "application/json",
@@ -155,6 +155,7 @@ fn session(signer: &Signer, api: &str) -> Value {
     json!({
         "api": api,
         "producer_token": signer.sign(&claims(&Holder::Producer("producer"))),
+        "admin_token": signer.sign(&claims(&Holder::Admin("support"))),
         "users": users,
     })
 }
