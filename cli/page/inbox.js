@@ -107,7 +107,7 @@ function sentence(step) {
   const device = step.device ? ` on ${step.device}` : "";
   const detail = step.detail ? `: ${step.detail}` : "";
   const reason = step.reason ? ` (${step.reason})` : "";
-  const message = step.message_id ? element("small", {}, ` SNS message ${step.message_id}`) : null;
+  const message = step.message_id ? element("small", {}, `; SNS message ${step.message_id}`) : null;
   const when = step.at ? time(step.at, WHOLE) : null;
   return element("li", {}, when, when ? " " : null, element("strong", {}, String(step.step)), `${device}${detail}${reason}`, message);
 }
