@@ -156,6 +156,13 @@ pub fn parse_push(fields: &mut Fields) -> Option<Push> {
         locales: parse_locales(&mut push),
         delay: parse_delay(&mut push),
     };
+    if options.delay > 0 && options.delay >= options.ttl {
+        push.refuse(
+            "delay",
+            "range",
+            "must be less than ttl, or it would always expire",
+        );
+    }
     push.finish();
     Some(Push::On(options))
 }
@@ -279,6 +286,7 @@ mod tests {
             (json!({"delay": 119}), "/push/delay"),
             (json!({"delay": 604_801}), "/push/delay"),
             (json!({"delay": 120.5}), "/push/delay"),
+            (json!({"delay": 900, "ttl": 900}), "/push/delay"),
             (json!({"locales": []}), "/push/locales"),
             (json!({"locales": many}), "/push/locales"),
             (json!({"locales": {"e": {"title": "x"}}}), "/push/locales/e"),
@@ -301,7 +309,7 @@ mod tests {
             assert_eq!(parse(&push).1, [pointer], "{push}");
         }
         for delay in [0, 120, 604_800] {
-            let (options, broken) = parse(&json!({"delay": delay}));
+            let (options, broken) = parse(&json!({"delay": delay, "ttl": 604_801}));
             assert_eq!((options.delay, broken.len()), (delay, 0));
         }
     }

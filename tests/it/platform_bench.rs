@@ -13,8 +13,9 @@ use tokio::io::AsyncWriteExt as _;
 use tokio::net::TcpListener;
 
 use crate::caller::query;
-use crate::proxy::{Proxy, read_message};
+use crate::proxy::Proxy;
 use crate::stack::{binaries, shared, unique};
+use crate::wire::read_message;
 
 /// A text that stands in every secret here, and may stand nowhere else.
 pub const CANARY: &str = "Q0FOQVJZ";

@@ -3,12 +3,13 @@
 //! A script is a list of rules. A rule counts the calls it matches, and strikes those in its range; the first one that
 //! strikes decides. The call that opens a function's connection at its start is let through uncounted.
 
-use std::fmt::Write as _;
 use std::io;
+use std::net::SocketAddr;
 use std::ops::RangeInclusive;
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
+use crate::wire::{canned, forward, operation, read_message};
 use local::function::Function;
 use serde_json::Value;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -100,6 +101,8 @@ struct Shared {
     victim: Mutex<Option<Function>>,
     /// Whether anybody listens.
     up: watch::Sender<bool>,
+    /// The doors that have closed since nobody does.
+    closed: Mutex<Vec<SocketAddr>>,
     /// Whether the victim has been killed: what it still sends is lost.
     killed: watch::Sender<bool>,
     metered: bool,
@@ -113,6 +116,7 @@ impl Proxy {
             calls: Mutex::default(),
             victim: Mutex::default(),
             up: watch::Sender::new(true),
+            closed: Mutex::default(),
             killed: watch::Sender::new(false),
             metered,
         });
@@ -155,6 +159,32 @@ impl Proxy {
         *lock(&self.shared.victim) = Some(function.clone());
     }
 
+    /// Closes every connection; from then on nobody listens.
+    pub fn close_connections(&self) {
+        self.shared.up.send_replace(false);
+    }
+
+    /// Whether every connection has been closed.
+    pub fn is_closed(&self) -> bool {
+        lock(&self.shared.closed).len() >= 2
+    }
+
+    /// Listens again.
+    pub fn open(&self) {
+        lock(&self.shared.closed).clear();
+        self.shared.up.send_replace(true);
+    }
+
+    /// Whether somebody listens.
+    pub async fn answers(&self) -> bool {
+        let mut answer = true;
+        for url in [&self.dynamodb, &self.sns] {
+            let address = url.trim_start_matches("http://");
+            answer &= TcpStream::connect(address).await.is_ok();
+        }
+        answer
+    }
+
     /// The calls whose body contains `text`, in the order of their arrival.
     pub fn calls(&self, text: &str) -> Vec<Call> {
         let calls = lock(&self.shared.calls);
@@ -188,6 +218,7 @@ async fn serve(mut listener: TcpListener, upstream: String, shared: Arc<Shared>)
             }
         }
         drop((listener, connections));
+        lock(&shared.closed).push(address);
         up.wait_for(|up| *up).await.ok();
         listener = TcpListener::bind(address).await.unwrap();
     }
@@ -300,86 +331,4 @@ impl Shared {
         victim.expect("a kill has a victim").stop().await;
         Ok(())
     }
-}
-
-/// `PutItem`, `Publish`, …
-fn operation(head: &str, body: &str) -> String {
-    let target = header(head, "x-amz-target").and_then(|value| value.rsplit('.').next());
-    let action = body
-        .split('&')
-        .find_map(|field| field.strip_prefix("Action="));
-    target.or(action).unwrap_or("?").to_owned()
-}
-
-/// The reply that a fault gives instead of the service's.
-fn canned(fault: Fault, request: &[u8]) -> Option<Vec<u8>> {
-    match fault {
-        Fault::Garbage => Some(b"HTTP/1.1 200 OK\r\ncontent-length: 8\r\n\r\n\0garbage".to_vec()),
-        Fault::Status(status, code) => Some(error(status, code, request)),
-        Fault::Answer(name) => Some(crate::answers::bytes(name)),
-        _ => None,
-    }
-}
-
-/// The service's form of an error.
-fn error(status: u16, code: &str, request: &[u8]) -> Vec<u8> {
-    let body = if request.starts_with(b"{") {
-        format!(
-            r#"{{"__type":"com.amazonaws.dynamodb.v20120810#{code}","message":"scripted","CancellationReasons":[{{"Code":"TransactionConflict"}}]}}"#
-        )
-    } else {
-        format!(
-            "<ErrorResponse><Error><Type>Sender</Type><Code>{code}</Code><Message>scripted</Message></Error><RequestId>r</RequestId></ErrorResponse>"
-        )
-    };
-    format!(
-        "HTTP/1.1 {status} X\r\ncontent-length: {}\r\n\r\n{body}",
-        body.len()
-    )
-    .into_bytes()
-}
-
-async fn forward(server: &mut TcpStream, head: &str, body: &[u8]) -> io::Result<Vec<u8>> {
-    let kept = head
-        .lines()
-        .filter(|line| !line.to_ascii_lowercase().starts_with("content-length:"));
-    let mut request: String = kept.flat_map(|line| [line, "\r\n"]).collect();
-    write!(request, "content-length: {}\r\n\r\n", body.len()).expect("a String takes everything");
-    server
-        .write_all(&[request.as_bytes(), body].concat())
-        .await?;
-    let (head, body) = read_message(server)
-        .await?
-        .ok_or(io::ErrorKind::UnexpectedEof)?;
-    Ok([head.as_bytes(), b"\r\n\r\n", &*body].concat())
-}
-
-/// One message with its head, without the empty line; `None` if the connection has ended.
-pub async fn read_message(stream: &mut TcpStream) -> io::Result<Option<(String, Vec<u8>)>> {
-    let mut bytes = Vec::new();
-    let end = loop {
-        if let Some(end) = bytes.windows(4).position(|part| part == b"\r\n\r\n") {
-            break end;
-        }
-        if stream.read_buf(&mut bytes).await? == 0 {
-            return Ok(None);
-        }
-    };
-    let mut body = bytes.split_off(end + 4);
-    bytes.truncate(end);
-    let head = String::from_utf8_lossy(&bytes).into_owned();
-    let length = header(&head, "content-length").map_or(0, |value| value.parse().unwrap());
-    while body.len() < length {
-        if stream.read_buf(&mut body).await? == 0 {
-            return Ok(None);
-        }
-    }
-    Ok(Some((head, body)))
-}
-
-fn header<'h>(head: &'h str, name: &str) -> Option<&'h str> {
-    head.lines().skip(1).find_map(|line| {
-        let (found, value) = line.split_once(':')?;
-        found.eq_ignore_ascii_case(name).then(|| value.trim())
-    })
 }

@@ -309,6 +309,20 @@ async fn a_trace_says_why_a_push_did_not_come() {
         .send_and_push(&phone.user, json!({"push": {"delay": 600}}))
         .await;
     assert_eq!(said(&delayed).await.0, "deferred");
+    let refused = field.phone("error-invalid-parameter-trace").await;
+    let refused = field.send_and_push(&refused.user, json!({})).await;
+    let (step, detail) = said(&refused).await;
+    assert_eq!(
+        (step.as_str(), detail.contains("invalid")),
+        ("ended", true),
+        "{detail}"
+    );
+    let dead = field.rows("D#").await;
+    let entry = field.ground.row(&dead[0].0, &dead[0].1).await.unwrap();
+    assert_eq!(
+        (dead.len(), &entry["rsk"], &entry["w"]),
+        (1, &json!(refused.1), &json!("refused"))
+    );
     let nobody = field.send_and_push(&unique("nobody"), json!({})).await;
     assert!(said(&nobody).await.1.contains("no device"));
     let request = Http::new("GET /v1/users/{user}/notifications/{id}/trace", "support");

@@ -5,6 +5,7 @@ use serde_json::{Value, json};
 use crate::crashes::{at_every_point, full};
 use crate::create::note;
 use crate::ground::{Http, Reply, create};
+use crate::proxy::{Fault, Rule};
 use crate::stack::unique;
 use crate::tasks::{Field, ahead, doom, pushes};
 
@@ -205,8 +206,8 @@ async fn f39_a_schedule_whose_run_is_killed_at_any_call_is_stored_once() {
             .ground
             .function_ahead("run-tasks", Some(&proxy), due + 5);
         proxy.victim(&doomed);
-        let kill = crate::proxy::Fault::KillAfterApply;
-        proxy.script(vec![crate::proxy::Rule::on(operation, call..=call, kill)]);
+        let kill = Fault::KillAfterApply;
+        proxy.script(vec![Rule::on(operation, call..=call, kill)]);
         field.set_cursor(first - 1).await;
         // Whatever it does, it is killed in the middle of it.
         doomed.invoke(crate::tasks::minute()).await.ok();
@@ -220,4 +221,37 @@ async fn f39_a_schedule_whose_run_is_killed_at_any_call_is_stored_once() {
         assert_eq!(field.ground.inbox(&user).await.len(), 1, "{user}");
     }
     assert_eq!(field.later().await, []);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_schedule_whose_run_failed_is_found_where_it_went_and_can_still_be_cancelled() {
+    for lost in [Fault::Status(500, "InternalServerError"), Fault::DropAfter] {
+        let field = Field::new().await;
+        let user = unique("ana");
+        let reply = create(None, &later(&user, 0))
+            .send(&field.creator)
+            .await
+            .unwrap();
+        let id = id_in(&reply);
+        let proxy = field.ground.proxy(false).await;
+        // The row's put fails, or is applied and not answered; both of its attempts.
+        proxy.script(vec![Rule::on("PutItem", 1..=2, lost).containing("N#")]);
+        let first = field.first_minute().await.unwrap();
+        let due = first * 60 - jiff::Timestamp::now().as_second();
+        field.set_cursor(first - 1).await;
+        let runner = field
+            .ground
+            .function_ahead("run-tasks", Some(&proxy), due + 5);
+        field.sweep_with(&runner).await;
+        assert_eq!(field.later().await.len(), 1, "it is tried again");
+        assert_eq!(field.cancel(&user, &id).await, 204);
+        assert_eq!(field.cancel(&user, &id).await, 204);
+        field.pass(due + 3_600).await;
+        let rows = field.ground.inbox(&user).await;
+        for (pk, sk) in &rows {
+            let row = field.ground.row(pk, sk).await.unwrap();
+            assert!(row.get("z").is_some(), "{lost:?}: {row}");
+        }
+        assert_eq!(field.later().await, []);
+    }
 }

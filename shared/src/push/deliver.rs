@@ -238,6 +238,7 @@ impl Run<'_> {
             }
         })
         .await?;
+        self.note_refused(job, &done).await;
         open.map_or(Ok(()), Err)
     }
 

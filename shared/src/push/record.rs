@@ -6,7 +6,8 @@ use crate::device::Device;
 use crate::id::{DeviceId, NotificationId};
 use crate::outcome::{Outcome, Reason, State};
 use crate::push_options::Options;
-use crate::store::{Replaced, Step, StepKey};
+use crate::store::keys::Key;
+use crate::store::{Replaced, Step, StepKey, Undecodable};
 
 /// How often an outcome that somebody else changed meanwhile is recorded again.
 const ROUNDS: u32 = 5;
@@ -112,6 +113,30 @@ impl Run<'_> {
         match self.replace(job, &mark, outcome).await? {
             Replaced::Gone if shows => self.clear_later(job).await,
             _ => Ok(()),
+        }
+    }
+
+    /// Writes a push down that SNS called invalid, for the list of the dead: somebody has to look at it. The
+    /// outcome is on the row, so nothing hangs on this.
+    pub(super) async fn note_refused(&self, job: &Job<'_>, done: &Outcome) {
+        let ours = [Reason::Refused, Reason::TooLong].map(Reason::word);
+        let reasons = done
+            .devices
+            .values()
+            .filter_map(|device| device.reason.as_deref());
+        let Some(reason) = reasons.into_iter().find(|reason| ours.contains(reason)) else {
+            return;
+        };
+        let key = Key::Notification(job.user.clone(), job.notification.id);
+        let record = Undecodable {
+            pk: Some(key.pk()),
+            sk: Some(key.sk()),
+            sequence_number: None,
+            reason: reason.to_owned(),
+        };
+        let put = self.pusher.store.put_dead(self.clock.now(), &record);
+        if let Err(error) = put.await {
+            tracing::warn!(error = %error.chain(), "a refused push is not on the list");
         }
     }
 

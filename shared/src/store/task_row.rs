@@ -81,15 +81,20 @@ pub fn from_item(place: Place, mut item: Item) -> Option<Later> {
         }
         _ => return None,
     };
-    let moments = item.get("ms").and_then(|list| list.as_l().ok());
-    let moment =
-        |value: &AttributeValue| Timestamp::from_millisecond(value.as_n().ok()?.parse().ok()?).ok();
     Some(Later {
         place,
         task,
         attempt: item.get("at")?.as_n().ok()?.parse().ok()?,
-        moments: moments.into_iter().flatten().filter_map(moment).collect(),
+        moments: moments_in(&item),
     })
+}
+
+/// The moments under which a scheduled notification may have been stored.
+pub fn moments_in(item: &Item) -> Vec<Timestamp> {
+    let moment =
+        |value: &AttributeValue| Timestamp::from_millisecond(value.as_n().ok()?.parse().ok()?).ok();
+    let moments = item.get("ms").and_then(|list| list.as_l().ok());
+    moments.into_iter().flatten().filter_map(moment).collect()
 }
 
 /// An item of a bucket.

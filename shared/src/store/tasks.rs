@@ -7,18 +7,18 @@ use jiff::Timestamp;
 
 use aws_sdk_dynamodb::error::{ProvideErrorMetadata, SdkError};
 use aws_sdk_dynamodb::operation::query::builders::QueryFluentBuilder;
-use aws_sdk_dynamodb::operation::update_item::UpdateItemError;
 use aws_sdk_dynamodb::operation::update_item::builders::UpdateItemFluentBuilder;
-use aws_sdk_dynamodb::types::{AttributeValue, ReturnValue, ReturnValuesOnConditionCheckFailure};
+use aws_sdk_dynamodb::types::{AttributeValue, ReturnValue};
 
 use super::keys::{Key, later_bucket};
 use super::row::Item;
-use super::task_row::{Due, due, from_item, to_item};
+use super::task_row::{Due, due, from_item, moments_in, to_item};
 use super::{Store, failure, item_key, n, s};
+use crate::clock::pause;
 use crate::error::{Error, Result};
 use crate::id::NotificationId;
 use crate::notification::Recipient;
-use crate::task::{Later, Place, Task};
+use crate::task::{Later, MAX_ATTEMPTS, Place, Task};
 
 /// How long a lease holds, in seconds: longer than an invocation of any function.
 pub const LEASE: i64 = 120;
@@ -30,6 +30,9 @@ const REMAINS: i64 = 25 * 3_600;
 const BEHIND: i64 = 5;
 /// Rows of a bucket that one call reads.
 const PAGE: i32 = 50;
+
+/// How often a cancellation that lost a race is thought again.
+const ROUNDS: u32 = 4;
 
 /// The attribute of a task that is all that remains of one.
 const ENDED: &str = "z";
@@ -160,7 +163,7 @@ impl Store {
     /// that it was there.
     pub async fn end_task(&self, later: &Later, now: Timestamp) -> Result<()> {
         if let Task::Send(_) = later.task {
-            let end = self.bury(&later.place, now, false);
+            let end = self.bury(&later.place, now, "");
             let end = end.condition_expression("attribute_exists(pk)");
             return passed(end.send().await, "the task").map(drop);
         }
@@ -173,11 +176,18 @@ impl Store {
         passed(delete.send().await, "the task").map(drop)
     }
 
-    /// Moves a task to where it is tried again: there first, so that it is never nowhere.
+    /// Moves a task to where it is tried again: there first, so that it is never nowhere. What remains of a
+    /// scheduled notification says where it went.
     pub async fn move_task(&self, from: &Later, to: &Later, now: Timestamp) -> Result<()> {
         self.put_later(to, now).await?;
         if to.place == from.place {
             return Ok(());
+        }
+        if let Task::Send(_) = from.task {
+            let end = self.bury(&from.place, now, ", mv = :minute");
+            let end = end.expression_attribute_values(":minute", n(to.place.minute));
+            let end = end.condition_expression("attribute_exists(pk)");
+            return passed(end.send().await, "the task").map(drop);
         }
         self.end_task(from, now).await
     }
@@ -218,40 +228,69 @@ impl Store {
         Ok(found.iter().filter_map(schedule_in).collect())
     }
 
-    /// Takes a scheduled notification back, if nobody has begun to store it. Doing it twice is doing it once.
+    /// What there is of a schedule: its task, wherever it is tried again, or what remains of it.
+    pub(super) async fn schedule_row(&self, id: NotificationId) -> Result<Option<(Place, Item)>> {
+        let mut place = Place::of_schedule(id);
+        for _ in 0..=MAX_ATTEMPTS {
+            let key = Key::Later(place.clone());
+            let Some(item) = self.get(&key, "the schedule").await? else {
+                return Ok(None);
+            };
+            let moved = item.get("mv").and_then(|to| to.as_n().ok()?.parse().ok());
+            let Some(minute) = moved else {
+                return Ok(Some((place, item)));
+            };
+            place.minute = minute;
+        }
+        Ok(None)
+    }
+
+    /// Takes a scheduled notification back, if nobody is storing it: what has a lease may be stored already. Doing it twice is doing it once.
     pub async fn cancel(
         &self,
         recipient: &Recipient,
         id: NotificationId,
         now: Timestamp,
     ) -> Result<Cancelled> {
-        let place = Place::of_schedule(id);
         let pk = Key::of(recipient, id).pk();
-        let update = self
-            .bury(&place, now, true)
-            .condition_expression(
-                "attribute_not_exists(#z) AND attribute_not_exists(lu) AND r = :pk",
-            )
-            .expression_attribute_values(":pk", s(&pk))
-            .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld);
-        let Err(error) = update.send().await else {
-            return Ok(Cancelled::Yes);
-        };
-        let found = match error.as_service_error() {
-            Some(UpdateItemError::ConditionalCheckFailedException(failed)) => failed.item.clone(),
-            _ => return Err(failure("the schedule", error)),
-        };
         let theirs = |item: &Item| item.get("r").and_then(|r| r.as_s().ok()) == Some(&pk);
-        Ok(match found.filter(theirs) {
-            Some(item) if item.contains_key("c") => Cancelled::Yes,
-            Some(item) if !item.contains_key(ENDED) => Cancelled::Taken,
-            _ => Cancelled::Unknown,
-        })
+        for round in 0..ROUNDS {
+            if round > 0 {
+                pause(round).await;
+            }
+            let found = self.schedule_row(id).await?;
+            let Some((place, item)) = found.filter(|(_, item)| theirs(item)) else {
+                return Ok(Cancelled::Unknown);
+            };
+            if item.contains_key("c") {
+                return Ok(Cancelled::Yes);
+            }
+            if item.contains_key(ENDED) {
+                return Ok(Cancelled::Unknown);
+            }
+            let update = self
+                .bury(&place, now, ", c = :now")
+                .condition_expression(
+                    "attribute_not_exists(#z) AND attribute_not_exists(lu) AND r = :pk",
+                )
+                .expression_attribute_values(":pk", s(&pk));
+            if passed(update.send().await, "the schedule")?.is_some() {
+                // Of a run that failed it is not known whether it stored the row.
+                for moment in moments_in(&item) {
+                    let stored = NotificationId::new(moment, id.tail());
+                    match self.retract(recipient, stored, now).await {
+                        Ok(()) | Err(Error::NotFound) => {}
+                        Err(error) => return Err(error),
+                    }
+                }
+                return Ok(Cancelled::Yes);
+            }
+        }
+        Ok(Cancelled::Taken)
     }
 
-    /// Makes a scheduled notification into what remains of one.
-    fn bury(&self, place: &Place, now: Timestamp, cancelled: bool) -> UpdateItemFluentBuilder {
-        let also = if cancelled { ", c = :now" } else { "" };
+    /// Makes a scheduled notification into what remains of one; `also` is set beside.
+    fn bury(&self, place: &Place, now: Timestamp, also: &str) -> UpdateItemFluentBuilder {
         let update = self.client.update_item().table_name(&self.table);
         update
             .set_key(Some(item_key(&Key::Later(place.clone()))))

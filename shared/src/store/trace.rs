@@ -8,7 +8,6 @@ use super::row::{self, Item, TOMBSTONE};
 use crate::error::Result;
 use crate::id::{NotificationId, UserId};
 use crate::notification::Notification;
-use crate::task::Place;
 
 /// What was found under an id.
 #[derive(Debug, Clone, PartialEq)]
@@ -42,8 +41,7 @@ impl Store {
             }
             return Ok(Some(Traced::Live(Box::new(row::from_item(item)?))));
         }
-        let place = Key::Later(Place::of_schedule(id));
-        let item = self.get(&place, "the schedule").await?;
+        let item = self.schedule_row(id).await?.map(|(_, item)| item);
         let theirs = |item: &Item| item.get("r").and_then(|r| r.as_s().ok()) == Some(&key.pk());
         let Some(item) = item.filter(theirs) else {
             return Ok(None);

@@ -11,6 +11,7 @@ mod list;
 mod mends;
 mod pushes;
 mod stand_ins;
+mod tasks;
 mod time;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -58,6 +59,7 @@ async fn run() -> Outcome<bool> {
         .chain(pushes::MUTANTS)
         .chain(stand_ins::MUTANTS)
         .chain(mends::MUTANTS)
+        .chain(tasks::MUTANTS)
         .chain(time::MUTANTS)
         .chain(devices::MUTANTS)
         .chain(applications::MUTANTS)
