@@ -98,8 +98,8 @@ pub const MUTANTS: &[Mutant] = &[
     Mutant {
         name: "any producer is an administrator",
         file: "template.yaml",
-        from: "Auth: {Authorizer: Producers, AuthorizationScopes: [tidings/admin]}",
-        to: "Auth: {Authorizer: Producers}",
+        from: "Path: \"/v1/users/{user}/devices/{device}\"\n            Auth: {Authorizer: Producers, AuthorizationScopes: [tidings/admin]}",
+        to: "Path: \"/v1/users/{user}/devices/{device}\"\n            Auth: {Authorizer: Producers}",
         tests: &["it::devices::an_administrator_removes_a_device_without_its_users_token"],
     },
     Mutant {

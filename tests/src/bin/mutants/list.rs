@@ -230,7 +230,7 @@ pub const MUTANTS: &[Mutant] = &[
     Mutant {
         name: "the outcome is not recorded",
         file: "shared/src/push/deliver.rs",
-        from: "            outcome.add(&done);\n            if open.is_none()",
+        from: "            outcome.add(&done);\n            outcome.waits_for(open);\n            if open.is_none()",
         to: "            outcome.ambiguous += done.ambiguous;\n            if open.is_none() && outcome.ambiguous > 99",
         tests: &[
             "it::publishes::f17_i4_i5_a_batch_killed_at_any_call_is_pushed_and_repeats_are_counted",

@@ -73,7 +73,7 @@ pub const MUTANTS: &[Mutant] = &[
     Mutant {
         name: "an application shows its secrets",
         file: "local/src/sns/applications.rs",
-        from: "!SECRETS.contains(&name.as_str()) && !value.is_empty()",
+        from: "!CREDENTIALS.contains(&name.as_str()) && !value.is_empty()",
         to: "!value.is_empty()",
         tests: &[
             "local::sns::tests::platform_events::an_application_keeps_what_was_set_and_shows_no_secret",
