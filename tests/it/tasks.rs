@@ -143,6 +143,13 @@ impl Field {
         new.collect()
     }
 
+    /// The same; they count as brought from now on.
+    pub async fn take_steps(&self) -> Vec<RowKey> {
+        let steps = self.steps().await;
+        self.brought.lock().unwrap().extend(steps.iter().cloned());
+        steps
+    }
+
     /// Has every step brought again.
     pub fn forget_steps(&self) {
         self.brought.lock().unwrap().clear();
