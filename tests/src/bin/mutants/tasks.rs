@@ -109,11 +109,12 @@ pub const MUTANTS: &[Mutant] = &[
         tests: &["it::redrives::i13_whatever_happens_every_row_is_in_one_state"],
     },
     Mutant {
-        name: "quiet hours do not wait for their end",
-        file: "shared/src/push/quiet.rs",
-        from: "if let Some(end) = quiet.and_then(|quiet| quiet.end(now)) {",
-        to: "if let Some(end) = quiet.and_then(|quiet| quiet.end(now)).filter(|end| *end < now) {",
+        name: "quiet hours hold nothing back",
+        file: "shared/src/push/wait.rs",
+        from: "quiet_hours.as_ref()?.end(now)?;",
+        to: "quiet_hours.as_ref()?.end(now).filter(|end| *end < now)?;",
         tests: &[
+            "it::quiet::what_comes_in_quiet_hours_is_told_of_in_one_push_at_their_end",
             "it::quiet::one_that_came_alone_is_pushed_as_it_is_and_changed_quiet_hours_are_kept",
         ],
     },
