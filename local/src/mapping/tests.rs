@@ -27,7 +27,7 @@ async fn filtered_records_are_passed_over_and_a_restart_repeats_nothing() {
 }
 
 #[tokio::test]
-async fn an_unfinished_record_is_delivered_again_after_a_restart() {
+async fn f32_an_unfinished_record_is_delivered_again_after_a_restart() {
     let mut fixture = Fixture::new().await;
     fixture.source.max_retries = None;
     put(&fixture.tables, "a", LATER);
@@ -247,7 +247,7 @@ async fn latest_begins_after_what_is_there_and_batches_keep_to_their_size_and_wi
 }
 
 #[tokio::test]
-async fn lanes_work_side_by_side_and_keep_each_items_order() {
+async fn f32_lanes_work_side_by_side_and_keep_each_items_order() {
     let mut fixture = Fixture::new().await;
     fixture.source.parallelization = 4;
     fixture.source.batch_size = 1;

@@ -125,4 +125,14 @@ pub const MUTANTS: &[Mutant] = &[
             "it::removal::f22_a_dead_endpoint_is_pushed_to_exactly_once_and_the_others_are_served",
         ],
     },
+    Mutant {
+        name: "a user has one device more",
+        file: "shared/src/device.rs",
+        from: "pub const MAX_DEVICES: usize = 20;",
+        to: "pub const MAX_DEVICES: usize = 21;",
+        tests: &[
+            "it::devices::f36_the_twenty_first_device_drops_the_one_silent_for_longest",
+            "it::devices::f36_devices_that_register_at_once_do_not_pass_the_limit",
+        ],
+    },
 ];

@@ -79,4 +79,20 @@ pub const MUTANTS: &[Mutant] = &[
             "local::sns::tests::platform_events::an_application_keeps_what_was_set_and_shows_no_secret",
         ],
     },
+    Mutant {
+        name: "records of one item run side by side",
+        file: "local/src/mapping.rs",
+        from: "    keys.hash(&mut hasher);",
+        to: "    keys.hash(&mut hasher);\n    record.sequence.hash(&mut hasher);",
+        tests: &["local::mapping::tests::f32_lanes_work_side_by_side_and_keep_each_items_order"],
+    },
+    Mutant {
+        name: "a record is done when it is read",
+        file: "local/src/mapping.rs",
+        from: "let place = self.progress.add(record.sequence.clone(), !wanted);",
+        to: "let place = self.progress.add(record.sequence.clone(), true);",
+        tests: &[
+            "local::mapping::tests::f32_an_unfinished_record_is_delivered_again_after_a_restart",
+        ],
+    },
 ];
