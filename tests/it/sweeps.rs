@@ -8,10 +8,24 @@ use jiff::Timestamp;
 use serde_json::json;
 
 use crate::chance::Chance;
-use crate::ground::stored;
+use shared::id::{NotificationId, UserId};
+use shared::store::{LEASE, Store};
+use shared::task::{Later, Task};
+
+use crate::ground::{Ground, stored};
 use crate::proxy::{Fault, Rule};
 use crate::stack::unique;
 use crate::tasks::{Field, batch, minute, pushes};
+
+/// The calls that a sweep and its steps make, and of which one of the first so many is their last.
+const KILLED: [(&str, usize); 6] = [
+    ("Query", 250),
+    ("PutItem", 2),
+    ("GetItem", 2),
+    ("UpdateItem", 3),
+    ("BatchGetItem", 2),
+    ("DeleteItem", 2),
+];
 
 impl Field {
     /// Everything is well from now on, and time goes by. Steps that died are not brought again, as when Lambda has given
@@ -59,8 +73,10 @@ async fn f39_whatever_sweeps_do_every_task_is_run() {
                 Fault::KillAfterReply,
             ];
             let kill = kinds[chance.below(3)];
-            let call = 1 + chance.below(250);
-            proxy.script(vec![Rule::on("", call..=call, kill)]);
+            // At one of its many looks, or at one of the few calls that do something.
+            let (operation, calls) = KILLED[chance.below(KILLED.len())];
+            let call = 1 + chance.below(calls);
+            proxy.script(vec![Rule::on(operation, call..=call, kill)]);
         }
         let overlapping = 1 + chance.below(2);
         let sweeps = runners.iter().take(overlapping);
@@ -93,24 +109,27 @@ async fn f39_whatever_sweeps_do_every_task_is_run() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn f39_a_task_under_a_lease_is_nobody_elses() {
-    let field = Field::new().await;
-    let phone = field.phone("error-slow-700-sweep").await;
-    let row = field
-        .send_and_push(&phone.user, json!({"push": {"delay": 120}}))
-        .await;
-    let due = field.first_minute().await.unwrap() * 60 - Timestamp::now().as_second();
-    field
-        .set_cursor(field.first_minute().await.unwrap() - 1)
-        .await;
-    let (first, second) = (field.runner(due + 5), field.runner(due + 6));
-    first.invoke(minute()).await.unwrap();
-    let steps = field.steps().await;
-    let brought = [&first, &second].map(|runner| runner.invoke(batch(&steps)));
-    for answer in join_all(brought).await {
-        answer.unwrap();
-    }
-    assert_eq!(field.outcome(&row).await.0, "sent");
-    assert_eq!(pushes(&phone.token).await.len(), 1);
+    let ground = Ground::new().await;
+    let client = ground.client().clone();
+    let store = Store::new(client.clone(), client, ground.table().to_owned());
+    let now = Timestamp::now();
+    let user = UserId::parse("ana").unwrap();
+    let later = Later::new(Task::Push(user, NotificationId::draw(now)), now, now);
+    store.put_later(&later, now).await.unwrap();
+    let place = &later.place;
+    let after = |seconds| now + jiff::SignedDuration::from_secs(seconds);
+    let lease = async |seconds| store.lease(place, after(seconds), None).await.unwrap();
+    let leases = join_all(vec![lease(0), lease(0), lease(0)]).await;
+    assert_eq!(leases.iter().flatten().count(), 1);
+    assert_eq!(lease(LEASE - 1).await, None);
+    assert_eq!(
+        store.due(place.minute, place.shard, now, 9).await.unwrap(),
+        []
+    );
+    // Whoever had it has died.
+    assert_eq!(lease(LEASE + 1).await.map(|later| later.attempt), Some(2));
+    store.end_task(&later, now).await.unwrap();
+    assert_eq!(lease(2 * LEASE + 9).await, None);
 }
 
 #[tokio::test(flavor = "multi_thread")]
