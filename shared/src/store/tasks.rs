@@ -58,7 +58,7 @@ impl Store {
     /// remembers the oldest of what was held back.
     ///
     /// The first task that an instance puts makes the sweep's cursor, if there is none, so that no task
-    /// is ever before it; where nothing waits, nothing is swept.
+    /// is ever before it; where nothing has ever waited, nothing is swept.
     pub async fn put_later(&self, later: &Later, now: Timestamp) -> Result<()> {
         let cursor = || async {
             let put = self.client.put_item().table_name(&self.table);
