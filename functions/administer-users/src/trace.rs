@@ -175,7 +175,12 @@ fn end(at: Option<Timestamp>, outcome: &Outcome) -> Step {
         ),
     };
     let why = outcome.reason.as_deref().and_then(meaning);
-    let detail = why.map_or_else(|| detail.to_owned(), |why| format!("{detail}: {why}"));
+    let detail = match why {
+        // The reason says what it waits for.
+        Some(why) if outcome.is_deferred() => why,
+        Some(why) => format!("{detail}: {why}"),
+        None => detail.to_owned(),
+    };
     Step {
         at: at.map(|at| at.to_string()),
         name,
