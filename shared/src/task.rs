@@ -137,10 +137,15 @@ impl Later {
         }
     }
 
+    /// Whether it may be given up: what others hang on is tried for ever, at last every 6 hours.
+    fn may_end(&self) -> bool {
+        !matches!(self.task, Task::QuietEnd(..) | Task::Send(_))
+    }
+
     /// The same task, to be tried again; `None` if it has been tried often enough.
     #[must_use]
     pub fn again(&self, now: Timestamp) -> Option<Later> {
-        if self.attempt >= MAX_ATTEMPTS {
+        if self.attempt >= MAX_ATTEMPTS && self.may_end() {
             return None;
         }
         let place = Place {

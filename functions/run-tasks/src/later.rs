@@ -9,7 +9,7 @@ use shared::outcome::Reason;
 use shared::push::Undone;
 use shared::store::keys::Key;
 use shared::store::{Due, Undecodable};
-use shared::task::{Later, Place, Task};
+use shared::task::{Later, MAX_ATTEMPTS, Place, Task};
 
 use crate::handler::{Handler, Time};
 use crate::steps;
@@ -78,7 +78,13 @@ pub async fn run(handler: &Handler, found: &Later, time: Time) -> Result<()> {
     let Some(later) = store.lease(&found.place, now, moment).await? else {
         return Ok(());
     };
-    let Err(reason) = act(handler, &later, time).await else {
+    let ran = if later.attempt > MAX_ATTEMPTS + 1 && later.again(now).is_none() {
+        // It never came to an end of its own.
+        Err("it ended every invocation that ran it".to_owned())
+    } else {
+        act(handler, &later, time).await
+    };
+    let Err(reason) = ran else {
         return store.end_task(&later, time.now()).await;
     };
     tracing::warn!(
@@ -86,6 +92,15 @@ pub async fn run(handler: &Handler, found: &Later, time: Time) -> Result<()> {
         attempt = later.attempt,
         "a task is tried again later"
     );
+    let later = if reason == Reason::TimeShort.word() {
+        // It had no turn: that is no attempt.
+        Later {
+            attempt: later.attempt.saturating_sub(1),
+            ..later
+        }
+    } else {
+        later
+    };
     match later.again(time.now()) {
         Some(again) => store.move_task(&later, &again, time.now()).await,
         None => give_up(handler, &later, reason, time).await,

@@ -1,5 +1,7 @@
 //! Pushing again: what a window of time holds without an outcome, and what died on a day.
 
+use std::collections::HashSet;
+
 use shared::error::Result;
 use shared::push::{Target, Undone};
 use shared::store::Step;
@@ -47,9 +49,14 @@ pub async fn step(handler: &Handler, step: &Step, chain: u32, time: Time) -> Res
                     targets.push((user, id));
                 }
             }
-            push(handler, &targets, time).await?;
-            for dead in page.dead.iter().filter(|dead| dead.target().is_some()) {
-                store.remove_dead(dead).await?;
+            let unreadable = push(handler, &targets, time).await?;
+            for dead in &page.dead {
+                if dead
+                    .target()
+                    .is_some_and(|target| !unreadable.contains(&target))
+                {
+                    store.remove_dead(dead).await?;
+                }
             }
             Ok(Did {
                 count: count(targets.len()),
@@ -66,8 +73,9 @@ pub async fn step(handler: &Handler, step: &Step, chain: u32, time: Time) -> Res
     }
 }
 
-/// Pushes notifications; what cannot be sent now is parked.
-async fn push(handler: &Handler, targets: &[Target], time: Time) -> Result<()> {
+/// Pushes notifications; what cannot be sent now is parked. Returns those whose rows cannot be read.
+async fn push(handler: &Handler, targets: &[Target], time: Time) -> Result<HashSet<Target>> {
+    let mut unreadable = HashSet::new();
     for batch in targets.chunks(BATCH) {
         let pushed = handler
             .pusher
@@ -80,12 +88,14 @@ async fn push(handler: &Handler, targets: &[Target], time: Time) -> Result<()> {
                     let later = parked(user.clone(), *id, time.now());
                     handler.store.put_later(&later, time.now()).await?;
                 }
-                // It is among the dead already, or will be again.
-                Err(Undone::Unreadable(reason)) => tracing::warn!(reason, "a row cannot be read"),
+                Err(Undone::Unreadable(reason)) => {
+                    tracing::warn!(reason, "a row cannot be read");
+                    unreadable.insert((user.clone(), *id));
+                }
             }
         }
     }
-    Ok(())
+    Ok(unreadable)
 }
 
 fn count(length: usize) -> u64 {

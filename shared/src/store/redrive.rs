@@ -164,7 +164,8 @@ impl Store {
         let update = self.client.update_item().table_name(&self.table);
         let update = update
             .set_key(Some(item_key(&Key::Notification(user.clone(), id))))
-            .update_expression("REMOVE po")
+            // Not what was counted of it.
+            .update_expression("REMOVE po.s, po.w, po.d")
             .condition_expression("attribute_exists(t) AND po.s = :dead")
             .expression_attribute_values(":dead", s("dead"));
         passed(update.send().await, "the outcome").map(drop)
