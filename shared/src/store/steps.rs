@@ -263,12 +263,4 @@ impl Store {
             .expression_attribute_values(":step", AttributeValue::N(chain.step.to_string()));
         passed(put.send().await, "the job").map(drop)
     }
-
-    /// How far a chain is; at its beginning if nothing is written down.
-    pub async fn chain(&self, job: &str, chain: u32) -> Result<Option<Chain>> {
-        let key = Key::Chain(job.to_owned(), chain);
-        let item = self.get(&key, "the job").await?;
-        item.map(|item| decode(item, "a chain could not be read"))
-            .transpose()
-    }
 }
