@@ -340,7 +340,7 @@ async fn f22_a_test_push_says_what_sns_says_and_removes_what_is_dead() {
 async fn f22_a_platform_event_removes_a_dead_device_before_anybody_pushes_to_it() {
     let data = tempfile::tempdir().unwrap();
     let stack = Stack::start(data.path());
-    let client = crate::lifecycle::client(stack.sns());
+    let client = crate::phones::client(stack.sns());
     let topic = &crate::events::template().topics[0].arn;
     let set = client.set_platform_application_attributes();
     let set = set

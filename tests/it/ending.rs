@@ -7,7 +7,7 @@ use std::path::Path;
 use std::process::{Child, Command, Stdio};
 
 use crate::caller::eventually;
-use crate::stack::{binaries, root};
+use crate::stack::{binaries, data_folder, root};
 
 fn program(data: &Path) -> Command {
     let mut command = Command::new(binaries().join("tidings"));
@@ -30,7 +30,7 @@ fn signal(process: &Child, name: &str) {
 #[test]
 fn a_stack_that_nobody_reads_any_more_works_and_ends_in_order() {
     for name in ["HUP", "TERM", "INT"] {
-        let data = tempfile::tempdir().unwrap();
+        let data = data_folder();
         let mut command = program(data.path());
         let mut process = command.arg("--binaries").arg(binaries()).spawn().unwrap();
         let mut line = String::new();
@@ -47,7 +47,7 @@ fn a_stack_that_nobody_reads_any_more_works_and_ends_in_order() {
 
 #[tokio::test]
 async fn a_build_ends_with_the_program_that_waits_for_it() {
-    let data = tempfile::tempdir().unwrap();
+    let data = data_folder();
     let (cargo, pid) = (data.path().join("cargo"), data.path().join("pid"));
     let script = format!("#!/bin/sh\necho $$ >'{}'\nexec sleep 600\n", pid.display());
     fs::write(&cargo, script).unwrap();

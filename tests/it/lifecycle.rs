@@ -26,9 +26,9 @@ use crate::chance::Chance;
 use crate::ground::Ground;
 use crate::machine::{LIVES, number};
 use crate::patience::FAST;
+use crate::phones::client;
 use crate::stack::unique;
 use model::{Change, Place, View, World};
-pub use reality::client;
 use reality::{notification, stand_in};
 
 /// The steps of one life.

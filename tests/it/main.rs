@@ -1,5 +1,8 @@
 //! One integration test binary: everything is tested through the real programs and sockets.
 
+// Some of what the tests share serves the proof harness alone.
+#![cfg_attr(not(feature = "proof"), allow(dead_code))]
+
 mod answers;
 mod auth;
 mod broadcasts;
@@ -16,9 +19,11 @@ mod devices;
 mod docs;
 mod ending;
 mod events;
+#[cfg(feature = "proof")]
 mod faults;
 mod filters;
 mod flow;
+#[cfg(feature = "proof")]
 mod freezing;
 mod ground;
 mod groups;
@@ -26,33 +31,43 @@ mod hostile;
 mod idempotency;
 mod inbox;
 mod isolation;
+#[cfg(feature = "proof")]
 mod lifecycle;
 mod machine;
 mod marking;
 mod marks;
 mod months;
 mod odd;
+#[cfg(feature = "proof")]
 mod outages;
+#[cfg(feature = "proof")]
 mod overlaps;
+#[cfg(feature = "proof")]
+mod parked;
+#[cfg(feature = "proof")]
 mod patience;
 mod paused;
 mod payloads;
 mod phones;
 mod platform_apps;
 mod platform_bench;
+#[cfg(feature = "proof")]
 mod platform_faults;
 mod preferences;
 mod proxy;
+#[cfg(feature = "proof")]
 mod publishes;
 mod pushes;
 mod quiet;
 mod redelivery;
+#[cfg(feature = "proof")]
 mod redrives;
 mod removal;
 mod retract;
 mod schedules;
 mod small;
 mod stack;
+#[cfg(feature = "proof")]
 mod sweeps;
 mod table;
 mod tasks;

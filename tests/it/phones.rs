@@ -1,12 +1,23 @@
 //! A phone as the tests of its life see it: what it asks for, and what the table and SNS have of it.
 
+use aws_sdk_dynamodb::config::{Credentials, Region};
 use aws_sdk_dynamodb::types::AttributeValue;
 use local::function::Function;
 use serde_json::{Value, json};
 
 use crate::ground::{Ground, Http, Reply};
-use crate::lifecycle::client;
 use crate::stack::{shared, unique};
+
+/// SNS's client for what answers at `url`.
+pub fn client(url: &str) -> aws_sdk_sns::Client {
+    let config = aws_sdk_sns::Config::builder()
+        .behavior_version_latest()
+        .region(Region::new("us-east-1"))
+        .credentials_provider(Credentials::new("local", "local", None, None, "test"))
+        .http_client(aws_smithy_http_client::Builder::new().build_http())
+        .endpoint_url(url);
+    aws_sdk_sns::Client::from_conf(config.build())
+}
 
 /// A user's device, and what is held of it.
 #[derive(Clone)]

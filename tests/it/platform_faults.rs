@@ -9,7 +9,7 @@ use serde_json::json;
 
 use crate::platform_bench::{Bench, arn, certificate, failed, service_account, token_key};
 use crate::proxy::{Fault, Rule};
-use crate::stack::{binaries, root};
+use crate::stack::{binaries, data_folder, root};
 
 /// A platform's secret, a field of it, what is put there (`null` takes it away), and what is said of it.
 const WRONG: [(&str, &str, &str, &str); 11] = [
@@ -210,7 +210,7 @@ async fn start(data: &Path, programs: &Path, fcm: &str, version: &str) -> Result
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_local_stack_asks_once_and_again_when_the_properties_change() {
-    let data = tempfile::tempdir().unwrap();
+    let data = data_folder();
     let data = data.path();
     let good = service_account("x").to_string();
     // A create that fails ends the start, with its reason.

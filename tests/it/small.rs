@@ -11,6 +11,7 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 
 use crate::caller::eventually;
+use crate::stack::data_folder;
 
 /// The function `work`: it writes down each event and how far the clock is ahead, and fails as often as the file
 /// `failures` has lines. While there is a file `hold`, it does not answer.
@@ -39,7 +40,7 @@ pub struct Small {
 impl Small {
     /// A stack of these resources, which may refer to the parameter `Data`; its function fails as often as said.
     pub async fn start(resources: &str, failures: usize) -> Small {
-        let folder = tempfile::tempdir().unwrap();
+        let folder = data_folder();
         let path = folder.path();
         let template = format!(
             "Transform: AWS::Serverless-2016-10-31\nParameters: {{Data: {{Type: String}}}}\nResources:\n{resources}"

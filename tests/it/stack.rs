@@ -11,6 +11,7 @@ use base64::Engine as _;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD;
 use local::Signer;
 use serde_json::{Value, json};
+use tempfile::TempDir;
 
 use crate::caller::Caller;
 
@@ -70,6 +71,13 @@ fn key() -> &'static [u8] {
         Signer::open(folder.path()).unwrap();
         std::fs::read(folder.path().join(KEY_FILE)).unwrap()
     })
+}
+
+/// A new folder for a stack's data, with that key.
+pub fn data_folder() -> TempDir {
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(folder.path().join(KEY_FILE), key()).unwrap();
+    folder
 }
 
 /// The stack that most tests share.

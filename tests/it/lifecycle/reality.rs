@@ -2,7 +2,6 @@
 
 use std::collections::{BTreeMap, HashMap};
 
-use aws_sdk_dynamodb::config::{Credentials, Region};
 use serde_json::{Value, json};
 use shared::device::Announcement;
 use shared::devices::{self, Arrival, Notice};
@@ -32,16 +31,6 @@ pub async fn stand_in(data: &std::path::Path) -> (String, JoinSet<std::io::Resul
     let mut server = JoinSet::new();
     server.spawn(async move { axum::serve(listener, app).await });
     (url, server)
-}
-
-pub fn client(url: &str) -> aws_sdk_sns::Client {
-    let config = aws_sdk_sns::Config::builder()
-        .behavior_version_latest()
-        .region(Region::new("us-east-1"))
-        .credentials_provider(Credentials::new("local", "local", None, None, "test"))
-        .http_client(aws_smithy_http_client::Builder::new().build_http())
-        .endpoint_url(url);
-    aws_sdk_sns::Client::from_conf(config.build())
 }
 
 pub fn notification(user: &UserId, id: NotificationId, now: i64) -> Notification {

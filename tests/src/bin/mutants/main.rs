@@ -193,7 +193,7 @@ impl Workshop {
         for (home, names) in of_crate {
             // The whole workspace, so that nothing is built with other features than the programs.
             let target = if home == "it" {
-                &["--workspace", "--test", "it"][..]
+                &["--workspace", "--features", "tests/proof", "--test", "it"][..]
             } else {
                 &["--workspace", "--lib"]
             };

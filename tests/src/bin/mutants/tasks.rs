@@ -9,8 +9,8 @@ pub const MUTANTS: &[Mutant] = &[
         from: "match store.put_later(&later, clock.now()).await {",
         to: "let _unused = later;\n    match Ok::<(), shared::error::Error>(()) {",
         tests: &[
-            "it::tasks::i4_a_push_that_is_refused_for_now_is_parked_and_comes_later",
-            "it::tasks::f20_an_outage_of_sns_parks_everything_and_nothing_is_lost_or_late",
+            "it::parked::i4_a_push_that_is_refused_for_now_is_parked_and_comes_later",
+            "it::parked::f20_an_outage_of_sns_parks_everything_and_nothing_is_lost_or_late",
         ],
     },
     Mutant {
@@ -19,7 +19,7 @@ pub const MUTANTS: &[Mutant] = &[
         from: "                if !park(pusher.store(), (user, *id), reason, clock).await {\n                    open.push(number);\n                }",
         to: "                park(pusher.store(), (user, *id), reason, clock).await;",
         tests: &[
-            "it::tasks::f37_a_push_that_can_be_neither_sent_nor_parked_comes_again_and_holds_up_no_other",
+            "it::parked::f37_a_push_that_can_be_neither_sent_nor_parked_comes_again_and_holds_up_no_other",
         ],
     },
     Mutant {
@@ -27,7 +27,7 @@ pub const MUTANTS: &[Mutant] = &[
         file: "functions/run-tasks/src/later.rs",
         from: "Some(again) => store.move_task(&later, &again, time.now()).await,",
         to: "Some(_) => store.end_task(&later, time.now()).await,",
-        tests: &["it::tasks::f20_an_outage_of_sns_parks_everything_and_nothing_is_lost_or_late"],
+        tests: &["it::parked::f20_an_outage_of_sns_parks_everything_and_nothing_is_lost_or_late"],
     },
     Mutant {
         name: "the cursor passes what has not been run",
