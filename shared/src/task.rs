@@ -67,6 +67,10 @@ impl Name {
         [digest[0], digest[1], digest[2]]
     }
 
+    fn shard(&self) -> u8 {
+        self.digest()[0] % SHARDS
+    }
+
     /// A number below `bound` that follows from the name.
     fn jitter(&self, bound: i64) -> i64 {
         let [_, high, low] = self.digest();
@@ -90,10 +94,9 @@ pub struct Later {
 impl Place {
     /// The place of a name in a minute.
     pub fn new(minute: i64, name: Name) -> Place {
-        let shard = name.digest()[0] % SHARDS;
         Place {
             minute,
-            shard,
+            shard: name.shard(),
             name,
         }
     }
@@ -119,8 +122,13 @@ impl Later {
             Task::Send(notification) => return Later::of_schedule(notification),
             Task::Watch(job) => Name::Job(job.clone()),
         };
+        let mut place = Place::new(minute, name);
+        // All that one user's devices wait for is run by one chain, which pushes to a device once at a time.
+        if let Task::Push(user, _) | Task::Clear(user, _) = &task {
+            place.shard = Name::User(user.clone()).shard();
+        }
         Later {
-            place: Place::new(minute, name),
+            place,
             task,
             attempt: 0,
             moments: Vec::new(),

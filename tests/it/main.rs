@@ -38,6 +38,7 @@ mod marking;
 mod marks;
 mod months;
 mod odd;
+mod once;
 #[cfg(feature = "proof")]
 mod outages;
 #[cfg(feature = "proof")]

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use super::deliver::{Job, Run};
 use super::payload::{self, Sending};
+use super::turns::Found;
 use crate::clock::pause;
 use crate::device::Device;
 use crate::devices::{Removal, remove_dead};
@@ -43,11 +44,14 @@ struct Offer<'o> {
     badge: Option<usize>,
     limit: usize,
     revived: bool,
+    /// Why there is no such endpoint any more.
+    gone: Option<Reason>,
     ambiguous: u32,
 }
 
 impl Run<'_> {
-    /// Offers the notification to a device until SNS takes it, or never will, or time is short.
+    /// Offers the notification to a device until SNS takes it, or never will, or time is short; after the pushes of this
+    /// instance that are on their way to the same device.
     pub(super) async fn push_to(
         &self,
         job: &Job<'_>,
@@ -55,6 +59,13 @@ impl Run<'_> {
         id: &DeviceId,
         device: &Device,
     ) -> Ended {
+        let turn = self.pusher.turns.with(device);
+        let mut found = turn.lock().await;
+        match *found {
+            Some(Found::Gone(reason)) => return Ended::Done(over(State::Dead, reason), 0),
+            Some(Found::Closed(reason)) => return Ended::Open(reason, 0),
+            None => {}
+        }
         let mut offer = Offer {
             run: self,
             job,
@@ -65,27 +76,15 @@ impl Run<'_> {
             badge: None,
             limit: payload::LIMIT,
             revived: false,
+            gone: None,
             ambiguous: 0,
         };
-        match self.badge(job, options, device).await {
-            Ok(badge) => offer.badge = badge,
-            Err(why) => return Ended::Open(why, 0),
-        }
-        let mut why = Reason::TimeShort;
-        for attempt in 0..ATTEMPTS {
-            if attempt > 0 {
-                pause(attempt + 1).await;
-            }
-            let judged = match offer.make().await {
-                Ok(answer) => offer.judge(answer).await,
-                Err(ended) => Err(ended),
-            };
-            match judged {
-                Ok(reason) => why = reason,
-                Err(ended) => return ended,
-            }
-        }
-        Ended::Open(why, offer.ambiguous)
+        let ended = offer.offer().await;
+        *found = match &ended {
+            Ended::Open(reason, _) if *reason != Reason::TimeShort => Some(Found::Closed(*reason)),
+            _ => offer.gone.map(Found::Gone),
+        };
+        ended
     }
 
     /// Waits until the pace lets this publish begin; not if that is too late.
@@ -111,6 +110,30 @@ impl Run<'_> {
 }
 
 impl Offer<'_> {
+    /// All the attempts.
+    async fn offer(&mut self) -> Ended {
+        let badge = self.run.badge(self.job, self.options, self.device);
+        match badge.await {
+            Ok(badge) => self.badge = badge,
+            Err(why) => return Ended::Open(why, 0),
+        }
+        let mut why = Reason::TimeShort;
+        for attempt in 0..ATTEMPTS {
+            if attempt > 0 {
+                pause(attempt + 1).await;
+            }
+            let judged = match self.make().await {
+                Ok(answer) => self.judge(answer).await,
+                Err(ended) => Err(ended),
+            };
+            match judged {
+                Ok(reason) => why = reason,
+                Err(ended) => return ended,
+            }
+        }
+        Ended::Open(why, self.ambiguous)
+    }
+
     /// One attempt, when its turn comes.
     async fn make(&self) -> Result<Answer, Ended> {
         let (run, notification) = (self.run, &self.job.notification);
@@ -166,6 +189,7 @@ impl Offer<'_> {
                 // The app may have registered again meanwhile; once is believed.
                 let run = self.run;
                 if self.revived || !run.is_revived(self.job, self.id, self.device).await {
+                    self.gone = Some(reason);
                     return Err(self.over(State::Dead, reason));
                 }
                 self.revived = true;
@@ -192,12 +216,16 @@ impl Offer<'_> {
     }
 
     fn over(&self, state: State, reason: Reason) -> Ended {
-        let outcome = DeviceOutcome {
-            state,
-            message_id: None,
-            reason: Some(reason.word().to_owned()),
-        };
-        Ended::Done(outcome, self.ambiguous)
+        Ended::Done(over(state, reason), self.ambiguous)
+    }
+}
+
+/// The end of a push to one device without a message id.
+fn over(state: State, reason: Reason) -> DeviceOutcome {
+    DeviceOutcome {
+        state,
+        message_id: None,
+        reason: Some(reason.word().to_owned()),
     }
 }
 

@@ -7,8 +7,10 @@ use serde_json::json;
 
 use super::attempt::NEEDED;
 use super::deliver::Pusher;
+use super::turns::Found;
 use crate::clock::{Clock, pause};
 use crate::device::{Device, Platform};
+use crate::devices::remove_dead;
 use crate::id::{NotificationId, UserId};
 use crate::outcome::Reason;
 use crate::sns::{Answer, Message};
@@ -33,17 +35,41 @@ impl Pusher {
             Reason::Table
         })?;
         let devices = User::devices(&known);
-        let cleared = devices.map(|(_, device)| self.clear_one(device, id, clock, budget));
+        let cleared = devices.map(async |(name, device)| {
+            let turn = self.turns.with(device);
+            let mut found = turn.lock().await;
+            match *found {
+                Some(Found::Gone(_)) => return Ok(()),
+                Some(Found::Closed(reason)) => return Err(reason),
+                None => {}
+            }
+            match self.clear_one(device, id, clock, budget).await {
+                // A device that is gone shows nothing. It is removed at once, or the next push would try it again.
+                Ok(Some(reason)) => {
+                    *found = Some(Found::Gone(reason));
+                    let (store, sns) = (&self.store, &self.sns);
+                    let removal =
+                        remove_dead(store, sns, user, name, &device.endpoint, clock.now());
+                    if let Err(error) = removal.await {
+                        tracing::warn!(error = %error.chain(), "a dead device is not removed");
+                    }
+                    Ok(())
+                }
+                Ok(None) => Ok(()),
+                Err(reason) => Err(reason),
+            }
+        });
         join_all(cleared).await.into_iter().collect()
     }
 
+    /// Clears one screen. The answer is why the device is gone, if it is.
     async fn clear_one(
         &self,
         device: &Device,
         id: NotificationId,
         clock: Clock,
         budget: Duration,
-    ) -> Result<(), Reason> {
+    ) -> Result<Option<Reason>, Reason> {
         let message = message(device.platform, id);
         let mut why = Reason::TimeShort;
         for attempt in 0..ATTEMPTS {
@@ -55,11 +81,11 @@ impl Pusher {
                 return Err(Reason::TimeShort);
             }
             match self.sns.publish(&device.endpoint, &message).await {
-                // A device that is gone shows nothing, and the next push to it removes it.
-                Answer::Sent(_) | Answer::Gone(_) | Answer::TooLong => return Ok(()),
+                Answer::Sent(_) | Answer::TooLong => return Ok(None),
+                Answer::Gone(reason) => return Ok(Some(reason)),
                 Answer::Refused(reason) => {
                     tracing::warn!(reason = reason.word(), "a screen is not cleared");
-                    return Ok(());
+                    return Ok(None);
                 }
                 Answer::Blocked(reason) | Answer::Stale(reason) => return Err(reason),
                 Answer::Busy(reason) | Answer::Unclear(reason) => why = reason,

@@ -14,6 +14,7 @@ use super::attempt::{Ended, NEEDED, RECORDING};
 use super::pace::Pace;
 use super::plan::Groups;
 use super::quiet::Summary;
+use super::turns::Turns;
 use crate::broadcast::Broadcasts;
 use crate::clock::Clock;
 use crate::device::Device;
@@ -43,6 +44,7 @@ pub struct Pusher {
     pub(super) sns: Sns,
     pub(super) limits: Limits,
     pub(super) pace: Pace,
+    pub(super) turns: Turns,
     pub(super) broadcasts: Broadcasts,
     pub(super) summary: Summary,
 }
@@ -86,6 +88,7 @@ impl Pusher {
             sns,
             pace: Pace::new(limits.rate, limits.instances),
             limits,
+            turns: Turns::default(),
             broadcasts,
             summary: Summary::default(),
         }

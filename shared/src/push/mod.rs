@@ -9,6 +9,7 @@ mod plan;
 mod quiet;
 mod record;
 mod trial;
+mod turns;
 mod wait;
 
 pub use deliver::{Limits, Pusher, Target, Undone};

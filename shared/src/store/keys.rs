@@ -158,13 +158,17 @@ pub fn step(pk: &str, sk: &str) -> Option<(String, u32, u32)> {
 
 /// The place of a task for later, from the keys of its row.
 pub fn later_place(pk: &str, sk: &str) -> Option<Place> {
-    let (minute, _) = pk.strip_prefix("Q#")?.split_once('#')?;
+    let (minute, shard) = pk.strip_prefix("Q#")?.split_once('#')?;
     let name = match (sk.strip_prefix("U#"), sk.strip_prefix("J#")) {
         (Some(user), _) => Name::User(UserId::parse(user)?),
         (_, Some(job)) => Name::Job(job.to_owned()),
         _ => Name::Id(NotificationId::parse(sk)?),
     };
-    Some(Place::new(minute.parse().ok()?, name))
+    Some(Place {
+        minute: minute.parse().ok()?,
+        shard: shard.parse().ok()?,
+        name,
+    })
 }
 
 /// The partition of the dead rows of a day, as in `2026-11-24`.

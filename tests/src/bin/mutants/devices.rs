@@ -135,4 +135,30 @@ pub const MUTANTS: &[Mutant] = &[
             "it::devices::f36_devices_that_register_at_once_do_not_pass_the_limit",
         ],
     },
+    Mutant {
+        name: "pushes to one device do not wait for each other",
+        file: "shared/src/push/turns.rs",
+        from: "            turns.insert(registration, Arc::downgrade(&turn));\n",
+        to: "",
+        tests: &[
+            "it::once::f22_all_pushes_of_a_batch_to_a_dead_endpoint_are_one_attempt",
+            "it::once::f22_pushes_that_waited_for_a_dead_endpoint_are_one_attempt",
+        ],
+    },
+    Mutant {
+        name: "what waits for one user's devices is spread over the shards",
+        file: "shared/src/task.rs",
+        from: "            place.shard = Name::User(user.clone()).shard();",
+        to: "            let _ = user;",
+        tests: &["it::once::f22_pushes_that_waited_for_a_dead_endpoint_are_one_attempt"],
+    },
+    Mutant {
+        name: "a screen that is gone keeps its device",
+        file: "shared/src/push/clear.rs",
+        from: "                        remove_dead(store, sns, user, name, &device.endpoint, clock.now());",
+        to: "                        async { crate::error::Result::Ok(()) };",
+        tests: &[
+            "it::once::f22_a_screen_that_cannot_be_cleared_for_a_dead_endpoint_is_the_one_attempt",
+        ],
+    },
 ];
