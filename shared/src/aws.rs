@@ -134,11 +134,11 @@ fn endpoint(service: &str) -> Option<String> {
 
 /// Connections to one service. Plain HTTP is for an endpoint on this machine.
 fn http_client(endpoint: Option<&str>) -> Result<SharedHttpClient> {
+    let builder = Builder::new().pool_idle_timeout(IDLE);
     if endpoint.is_some_and(|url| url.starts_with("http://")) {
-        return Ok(Builder::new().pool_idle_timeout(IDLE).build_http());
+        return Ok(builder.build_http());
     }
-    Ok(Builder::new()
-        .pool_idle_timeout(IDLE)
+    Ok(builder
         .tls_provider(Provider::Rustls(CryptoMode::Ring))
         .tls_context(tls()?)
         .build_https())
@@ -216,4 +216,65 @@ pub fn sns() -> Result<Sns> {
         aws_sdk_sns::Client::from_conf(config.build()),
         aws_sdk_sns::Client::from_conf(once.build()),
     ))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::{BufRead, BufReader, Read, Write};
+    use std::net::TcpListener;
+    use std::sync::Arc;
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    use super::*;
+
+    /// A table that knows nothing, and counts its connections.
+    fn table() -> (String, Arc<AtomicUsize>) {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let url = format!("http://{}", listener.local_addr().unwrap());
+        let opened = Arc::new(AtomicUsize::new(0));
+        let count = opened.clone();
+        std::thread::spawn(move || {
+            for stream in listener.incoming() {
+                count.fetch_add(1, Ordering::SeqCst);
+                std::thread::spawn(move || {
+                    let mut stream = BufReader::new(stream.unwrap());
+                    loop {
+                        let (mut line, mut length) = (String::new(), 0);
+                        while line != "\r\n" {
+                            line.clear();
+                            if stream.read_line(&mut line).unwrap_or(0) == 0 {
+                                return;
+                            }
+                            if let Some(bytes) = line.strip_prefix("content-length: ") {
+                                length = bytes.trim().parse().unwrap();
+                            }
+                        }
+                        stream.read_exact(&mut vec![0; length]).unwrap();
+                        let reply = b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\n{}";
+                        stream.get_mut().write_all(reply).unwrap();
+                    }
+                });
+            }
+        });
+        (url, opened)
+    }
+
+    #[tokio::test]
+    async fn f40_a_connection_that_was_idle_for_ten_seconds_is_not_used_again() {
+        let (url, opened) = table();
+        let config = aws_sdk_dynamodb::Config::builder()
+            .behavior_version_latest()
+            .region(aws_sdk_dynamodb::config::Region::new("us-east-1"))
+            .credentials_provider(Credentials::new("a", "b", None, None, "test"))
+            .http_client(http_client(Some(&url)).unwrap())
+            .endpoint_url(url);
+        let client = aws_sdk_dynamodb::Client::from_conf(config.build());
+        for (idle, expected) in [(0, 1), (9, 1), (11, 2), (600, 3)] {
+            tokio::time::pause();
+            tokio::time::advance(Duration::from_secs(idle)).await;
+            tokio::time::resume();
+            client.list_tables().send().await.unwrap();
+            assert_eq!(opened.load(Ordering::SeqCst), expected, "{idle} s");
+        }
+    }
 }

@@ -251,6 +251,27 @@ mod tests {
     }
 
     #[test]
+    fn what_others_hang_on_is_never_given_up() {
+        let (user, id) = (UserId::parse("ana").unwrap(), NotificationId::draw(at(0)));
+        let ends = |task| {
+            let mut later = Later::new(task, at(0), at(0));
+            later.attempt = MAX_ATTEMPTS;
+            let first = later.again(at(0)).is_none();
+            later.attempt = 1_000;
+            let Some(again) = later.again(at(0)) else {
+                return true;
+            };
+            // At last every six hours or so.
+            assert!(again.place.minute <= (LONGEST_PAUSE + LONGEST_PAUSE / 4) / 60 + 1);
+            first
+        };
+        assert!(!ends(Task::QuietEnd(user.clone(), id)));
+        assert!(ends(Task::Push(user.clone(), id)));
+        assert!(ends(Task::Clear(user, id)));
+        assert!(ends(Task::Watch("job".to_owned())));
+    }
+
+    #[test]
     fn a_schedules_place_follows_from_its_id_and_shards_are_even() {
         let mut count = [0; SHARDS as usize];
         for user in 0..100_000 {

@@ -93,3 +93,35 @@ async fn what_is_read_on_one_device_goes_from_the_others_and_one_device_costs_no
     assert_eq!((phone.len(), tablet.len()), (3, 2));
     assert_eq!(tablet[1]["data"]["clear"], row.1[2..]);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn f34_a_screen_that_is_reached_after_the_others_were_cleared_is_cleared_too() {
+    let field = Field::new().await;
+    let phone = field.phone("clear").await;
+    let tablet = Phone {
+        user: phone.user.clone(),
+        token: crate::stack::unique("error-throttled-3-clear"),
+    };
+    field.register(&tablet, "tablet").await;
+    let row = field.send_and_push(&phone.user, json!({})).await;
+    // The tablet's push is on its way again while the notification is taken back and the phone cleared.
+    let proxy = field.ground.proxy(false).await;
+    let pusher = field.ground.function("push-notifications", Some(&proxy));
+    let slow = Fault::Delay(Duration::from_millis(600));
+    proxy.script(vec![Rule::on("Publish", 1..=1, slow)]);
+    let (answer, ()) = tokio::join!(pusher.invoke(batch([&row])), async {
+        eventually("the push", async || {
+            (!proxy.calls("Action=Publish").is_empty()).then_some(())
+        })
+        .await;
+        field.retract(&phone, &row).await;
+        field.bring_steps(&field.runner(0)).await;
+    });
+    assert_eq!(answer.unwrap(), crate::tasks::NOTHING_LEFT);
+    field.bring_steps(&field.runner(0)).await;
+    let last = |shown: Vec<serde_json::Value>| shown.last().unwrap()["data"]["clear"].clone();
+    assert_eq!(last(pushes(&phone.token).await), row.1[2..]);
+    let shown = pushes(&tablet.token).await;
+    assert_eq!(shown.len(), 3, "cleared, pushed, and cleared again");
+    assert_eq!(last(shown), row.1[2..]);
+}

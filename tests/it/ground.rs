@@ -9,6 +9,11 @@ use local::function::Function;
 use local::table::Tables;
 use local::template::Template;
 use serde_json::{Map, Value, json};
+use shared::id::{NotificationId, UserId};
+use shared::notification::{Content, Notification, Recipient};
+use shared::outcome::Outcome;
+use shared::push_options::Push;
+use shared::store::Store;
 
 use crate::proxy::Proxy;
 use crate::stack::{binaries, shared};
@@ -76,15 +81,28 @@ impl Ground {
 
     /// The same, with a clock that is this many seconds ahead.
     pub fn function_ahead(&self, binary: &str, proxy: Option<&Proxy>, ahead: i64) -> Function {
+        self.function_with(binary, proxy, ahead, &[])
+    }
+
+    /// The same, with these variables instead of the template's.
+    pub fn function_with(
+        &self,
+        binary: &str,
+        proxy: Option<&Proxy>,
+        ahead: i64,
+        variables: &[(&str, &str)],
+    ) -> Function {
         let (dynamodb, sns) = match proxy {
             Some(proxy) => (proxy.dynamodb.clone(), proxy.sns.clone()),
             None => (self.url(), shared().sns().to_owned()),
         };
-        let endpoints = BTreeMap::from([
+        let mut endpoints = BTreeMap::from([
             ("AWS_ENDPOINT_URL_DYNAMODB".to_owned(), dynamodb),
             ("AWS_ENDPOINT_URL_SNS".to_owned(), sns),
             ("CLOCK_AHEAD_MS".to_owned(), (ahead * 1_000).to_string()),
         ]);
+        let variables = variables.iter();
+        endpoints.extend(variables.map(|(name, value)| ((*name).to_owned(), (*value).to_owned())));
         let mut functions = self.template.functions.iter();
         let spec = functions.find(|spec| spec.binary == binary).unwrap();
         Function::new(spec, binaries().join(binary), &endpoints)
@@ -93,6 +111,12 @@ impl Ground {
     /// The table through the real SDK.
     pub fn client(&self) -> &aws_sdk_dynamodb::Client {
         &self.client
+    }
+
+    /// The table in the domain's words.
+    pub fn store(&self) -> Store {
+        let client = self.client.clone();
+        Store::new(client.clone(), client, self.table().to_owned())
     }
 
     /// Every row, by its key.
@@ -236,6 +260,34 @@ pub fn create(key: Option<&str>, note: &Value) -> Http {
     match key {
         Some(key) => request.header("idempotency-key", key),
         None => request,
+    }
+}
+
+/// A notification with a title and nothing else.
+pub fn plain(user: &UserId, id: NotificationId) -> Notification {
+    Notification {
+        recipient: Recipient::User(user.clone()),
+        id,
+        content: Content {
+            kind: "video.liked".to_owned(),
+            title: Some("Bo liked your video".to_owned()),
+            body: None,
+            actor: None,
+            group: None,
+            link: None,
+            image: None,
+            data: None,
+            occurred_at: None,
+            origin_device: None,
+            push: Push::default(),
+        },
+        expires_at: id.at().as_second() + 86_400 * 90,
+        read_at: None,
+        seen_at: None,
+        archived_at: None,
+        dedupe_key: None,
+        schedule_id: None,
+        outcome: Outcome::default(),
     }
 }
 

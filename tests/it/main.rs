@@ -14,6 +14,7 @@ mod clearing;
 mod crashes;
 mod create;
 mod cursors;
+mod dead;
 mod dedupe;
 mod devices;
 mod docs;

@@ -4,11 +4,12 @@
 //! strikes decides. The call that opens a function's connection at its start is let through uncounted.
 
 use std::io;
-use std::net::SocketAddr;
 use std::ops::RangeInclusive;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
+use crate::caller::eventually;
 use crate::wire::{canned, forward, operation, read_message};
 use local::function::Function;
 use serde_json::Value;
@@ -101,10 +102,16 @@ struct Shared {
     victim: Mutex<Option<Function>>,
     /// Whether anybody listens.
     up: watch::Sender<bool>,
-    /// The doors that have closed since nobody does.
-    closed: Mutex<Vec<SocketAddr>>,
+    /// How often every connection is to be closed, and how often a door has done so.
+    hung_up: watch::Sender<usize>,
+    closed: AtomicUsize,
     /// Whether the victim has been killed: what it still sends is lost.
     killed: watch::Sender<bool>,
+    /// Connections opened before this count was raised are never answered again.
+    deaf: AtomicUsize,
+    /// Calls on their way, and the most there were.
+    in_flight: AtomicUsize,
+    most: AtomicUsize,
     metered: bool,
 }
 
@@ -116,8 +123,12 @@ impl Proxy {
             calls: Mutex::default(),
             victim: Mutex::default(),
             up: watch::Sender::new(true),
-            closed: Mutex::default(),
+            hung_up: watch::Sender::new(0),
+            closed: AtomicUsize::new(0),
             killed: watch::Sender::new(false),
+            deaf: AtomicUsize::new(0),
+            in_flight: AtomicUsize::new(0),
+            most: AtomicUsize::new(0),
             metered,
         });
         let (end, ended) = oneshot::channel();
@@ -159,30 +170,25 @@ impl Proxy {
         *lock(&self.shared.victim) = Some(function.clone());
     }
 
-    /// Closes every connection; from then on nobody listens.
-    pub fn close_connections(&self) {
-        self.shared.up.send_replace(false);
+    /// From now on the connections that stand take everything and answer nothing; new ones are as they should be.
+    pub fn deafen(&self) {
+        self.shared.deaf.fetch_add(1, Ordering::SeqCst);
     }
 
-    /// Whether every connection has been closed.
-    pub fn is_closed(&self) -> bool {
-        lock(&self.shared.closed).len() >= 2
+    /// The most calls that were on their way at the same time.
+    pub fn most(&self) -> usize {
+        self.shared.most.load(Ordering::SeqCst)
     }
 
-    /// Listens again.
-    pub fn open(&self) {
-        lock(&self.shared.closed).clear();
-        self.shared.up.send_replace(true);
-    }
-
-    /// Whether somebody listens.
-    pub async fn answers(&self) -> bool {
-        let mut answer = true;
-        for url in [&self.dynamodb, &self.sns] {
-            let address = url.trim_start_matches("http://");
-            answer &= TcpStream::connect(address).await.is_ok();
-        }
-        answer
+    /// Closes every connection that stands, and returns when they are closed.
+    pub async fn hang_up(&self) {
+        let closed = || self.shared.closed.load(Ordering::SeqCst);
+        let before = closed();
+        self.shared.hung_up.send_modify(|times| *times += 1);
+        eventually("the connections are closed", async || {
+            (closed() == before + 2).then_some(())
+        })
+        .await;
     }
 
     /// The calls whose body contains `text`, in the order of their arrival.
@@ -203,31 +209,33 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 }
 
 /// Accepts connections while the proxy is up. They end with the listener.
-async fn serve(mut listener: TcpListener, upstream: String, shared: Arc<Shared>) {
-    let address = listener.local_addr().unwrap();
-    let mut up = shared.up.subscribe();
+async fn serve(listener: TcpListener, upstream: String, shared: Arc<Shared>) {
+    let (mut up, mut hung_up) = (shared.up.subscribe(), shared.hung_up.subscribe());
+    let mut connections = tokio::task::JoinSet::new();
     loop {
-        let mut connections = tokio::task::JoinSet::new();
-        loop {
-            tokio::select! {
-                Ok((client, _)) = listener.accept() => {
-                    let relay = relay(client, upstream.clone(), shared.clone());
-                    connections.spawn(async move { relay.await.ok() });
-                }
-                _ = up.wait_for(|up| !up) => break,
+        tokio::select! {
+            Ok((client, _)) = listener.accept() => {
+                let relay = relay(client, upstream.clone(), shared.clone());
+                connections.spawn(async move { relay.await.ok() });
             }
+            Ok(()) = hung_up.changed() => {
+                connections.shutdown().await;
+                shared.closed.fetch_add(1, Ordering::SeqCst);
+            }
+            () = async { up.wait_for(|up| !up).await.map(drop).unwrap_or_default() } => return,
         }
-        drop((listener, connections));
-        lock(&shared.closed).push(address);
-        up.wait_for(|up| *up).await.ok();
-        listener = TcpListener::bind(address).await.unwrap();
     }
 }
 
 /// Serves one connection until either side closes it.
 async fn relay(mut client: TcpStream, upstream: String, shared: Arc<Shared>) -> io::Result<()> {
     let mut server = TcpStream::connect(&upstream).await?;
+    let deaf = shared.deaf.load(Ordering::SeqCst);
     while let Some((head, mut body)) = read_message(&mut client).await? {
+        if shared.deaf.load(Ordering::SeqCst) != deaf {
+            return client.read(&mut [0]).await.map(drop);
+        }
+        let _passing = Passing::through(&shared);
         if body.windows(11).any(|part| part == b"\"T#connect\"") {
             let reply = forward(&mut server, &head, &body).await?;
             client.write_all(&reply).await?;
@@ -278,6 +286,23 @@ async fn relay(mut client: TcpStream, upstream: String, shared: Arc<Shared>) -> 
         }
     }
     Ok(())
+}
+
+/// A call on its way.
+struct Passing<'s>(&'s Shared);
+
+impl Passing<'_> {
+    fn through(shared: &Shared) -> Passing<'_> {
+        let now = shared.in_flight.fetch_add(1, Ordering::SeqCst) + 1;
+        shared.most.fetch_max(now, Ordering::SeqCst);
+        Passing(shared)
+    }
+}
+
+impl Drop for Passing<'_> {
+    fn drop(&mut self) {
+        self.0.in_flight.fetch_sub(1, Ordering::SeqCst);
+    }
 }
 
 impl Shared {

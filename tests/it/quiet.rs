@@ -1,10 +1,18 @@
 //! Pushes that wait: for the end of quiet hours, or for a delay.
 
+use std::time::Duration;
+
 use jiff::Timestamp;
 use serde_json::json;
+use shared::id::{NotificationId, UserId};
+use shared::notification::Notification;
+use shared::outcome::{Outcome, Reason, State};
+use shared::task::{Later, Task};
 
-use crate::ground::Http;
-use crate::tasks::{Field, Phone, pushes};
+use crate::ground::{Http, RowKey, plain};
+use crate::proxy::{Fault, Rule};
+use crate::stack::unique;
+use crate::tasks::{Field, Phone, minute, pushes};
 
 const HOUR: i64 = 3_600;
 
@@ -120,4 +128,136 @@ async fn a_delayed_push_is_sent_if_it_is_still_unread_then() {
         field.outcome(&read).await,
         ("skipped".to_owned(), "read".to_owned())
     );
+}
+
+impl Field {
+    /// The second in which the quiet hours of a sleeper end, from now.
+    fn end_of_quiet() -> i64 {
+        let now = Timestamp::now().as_second();
+        (now.div_euclid(HOUR) + 2) * HOUR - now
+    }
+
+    async fn read(&self, (user, row): (&str, &RowKey)) {
+        let mark = Http::new("PUT /v1/me/notifications/{id}/read", user);
+        let mark = mark.path("id", &row.1[2..]);
+        assert_eq!(mark.send(&self.inbox).await.unwrap().status, 200);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn i4_the_end_of_quiet_hours_that_sns_refuses_is_tried_again_for_one_and_for_many() {
+    let field = Field::new().await;
+    for count in [1, 2] {
+        let phone = field.phone("error-throttled-3-quiet").await;
+        field.prefer(&phone.user, -1, 2).await;
+        let mut rows = Vec::new();
+        for _ in 0..count {
+            rows.push(field.send_and_push(&phone.user, json!({})).await);
+        }
+        field.pass(Field::end_of_quiet() + 30).await;
+        assert_eq!(pushes(&phone.token).await.len(), 0);
+        assert_eq!(field.outcome(&rows[0]).await, deferred("quiet_hours"));
+        field.pass(3 * HOUR).await;
+        assert_eq!(pushes(&phone.token).await.len(), 1, "{count}");
+        for row in &rows {
+            assert_eq!(field.outcome(row).await.0, "sent");
+        }
+        assert_eq!(field.later().await, []);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn i5_a_device_that_was_told_is_not_told_again_although_the_newest_was_read_since() {
+    let field = Field::new().await;
+    let phone = field.sleeper().await;
+    let tablet = Phone {
+        user: phone.user.clone(),
+        token: unique("error-throttled-3-quiet"),
+    };
+    field.register(&tablet, "tablet").await;
+    let mut rows = Vec::new();
+    for title in ["one", "two", "three"] {
+        let fields = json!({"title": title});
+        rows.push(field.send_and_push(&phone.user, fields).await);
+    }
+    let end = Field::end_of_quiet();
+    field.pass(end + 30).await;
+    let told = async || {
+        (
+            pushes(&phone.token).await.len(),
+            pushes(&tablet.token).await.len(),
+        )
+    };
+    assert_eq!(told().await, (1, 0));
+    field.read((&phone.user, &rows[2])).await;
+    field.pass(end + HOUR).await;
+    assert_eq!(told().await, (1, 1));
+    let late = pushes(&tablet.token).await;
+    assert_eq!(late[0]["notification"]["title"], "2 new notifications");
+    for row in &rows[..2] {
+        let (state, _) = field.outcome(row).await;
+        assert_eq!(state, "sent");
+        let row = field.ground.row(&row.0, &row.1).await.unwrap();
+        assert_eq!(row["po"]["d"].as_object().unwrap().len(), 2, "{row}");
+        assert_eq!(row["po"].get("am"), None, "nobody got it twice");
+    }
+    // What one device was told of it is.
+    assert_eq!(field.outcome(&rows[2]).await.0, "partial");
+    assert_eq!(field.later().await, []);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn i5_a_push_at_most_once_that_waited_for_the_end_of_quiet_hours_is_sent_at_most_once() {
+    let field = Field::new().await;
+    let phone = field.phone("error-lost-reply-quiet").await;
+    field.prefer(&phone.user, -1, 2).await;
+    let often = field.send_and_push(&phone.user, json!({})).await;
+    let once = json!({"push": {"once": true}});
+    let once = field.send_and_push(&phone.user, once).await;
+    assert_eq!(field.outcome(&once).await, deferred("quiet_hours"));
+    field.pass(Field::end_of_quiet() + HOUR).await;
+    let shown = pushes(&phone.token).await;
+    let count = |row: &RowKey| {
+        let tag = |push: &&serde_json::Value| push["android"]["notification"]["tag"] == row.1[2..];
+        shown.iter().filter(tag).count()
+    };
+    assert_eq!(count(&once), 1);
+    assert_eq!(field.outcome(&once).await.0, "unknown");
+    assert!(count(&often) > 3, "it is tried until it is known");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn f13_many_that_were_held_back_are_written_sixteen_at_a_time() {
+    let field = Field::new().await;
+    let phone = field.phone("quiet").await;
+    let (store, user) = (field.ground.store(), UserId::parse(&phone.user).unwrap());
+    let now = Timestamp::now();
+    let held = Outcome {
+        state: Some(State::Deferred),
+        reason: Some(Reason::QuietHours.word().to_owned()),
+        ..Outcome::default()
+    };
+    let ids: Vec<NotificationId> = (0..60).map(|_| NotificationId::draw(now)).collect();
+    for id in &ids {
+        let row = Notification {
+            outcome: held.clone(),
+            ..plain(&user, *id)
+        };
+        store.put(&row).await.unwrap();
+    }
+    let task = Task::QuietEnd(user, *ids.iter().min().unwrap());
+    let later = Later::new(task, now, now);
+    store.put_later(&later, now).await.unwrap();
+    let proxy = field.ground.proxy(false).await;
+    let slow = Fault::Delay(Duration::from_millis(30));
+    proxy.script(vec![Rule::on("UpdateItem", 2..=61, slow)]);
+    let second = later.place.minute * 60 + 5 - now.as_second();
+    let runner = field
+        .ground
+        .function_ahead("run-tasks", Some(&proxy), second);
+    runner.invoke(minute()).await.unwrap();
+    field.bring_steps(&runner).await;
+    assert_eq!(pushes(&phone.token).await.len(), 1);
+    assert!((12..=16).contains(&proxy.most()), "{}", proxy.most());
+    assert_eq!(field.later().await, []);
 }

@@ -61,7 +61,13 @@ impl Field {
     }
 
     async fn admin(&self, route: &str, body: Value) -> (u64, Value) {
-        let function = self.ground.function("administer-users", None);
+        self.admin_ahead(0, route, body).await
+    }
+
+    /// The same, this many seconds from now.
+    async fn admin_ahead(&self, ahead: i64, route: &str, body: Value) -> (u64, Value) {
+        let ground = &self.ground;
+        let function = ground.function_ahead("administer-users", None, ahead);
         let reply = Http::new(route, "support")
             .json(&body)
             .send(&function)
@@ -197,7 +203,7 @@ async fn what_died_is_listed_and_pushed_again_by_its_day_or_by_name() {
         (&json!(phone.user), &json!(row.1[2..]))
     );
     let (status, answer) = field
-        .admin("POST /v1/pushes/redrive", json!({"day": day}))
+        .admin_ahead(26 * 3_600, "POST /v1/pushes/redrive", json!({"day": day}))
         .await;
     assert_eq!((status, &answer["read_units"]), (202, &Value::Null));
     let runner = field.runner(26 * 3_600);

@@ -255,3 +255,37 @@ async fn a_schedule_whose_run_failed_is_found_where_it_went_and_can_still_be_can
         assert_eq!(field.later().await, []);
     }
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn f39_a_schedule_that_cannot_be_moved_whole_is_not_moved_and_is_stored_once() {
+    let down = Fault::Status(500, "InternalServerError");
+    for fault in [down, Fault::DropBefore, Fault::DropAfter] {
+        let field = Field::new().await;
+        let user = unique("ana");
+        let reply = create(None, &later(&user, 0))
+            .send(&field.creator)
+            .await
+            .unwrap();
+        assert_eq!(reply.status, 201);
+        let proxy = field.ground.proxy(false).await;
+        // It cannot be stored, and then the last thing that moving it does fails; each in both attempts.
+        proxy.script(vec![
+            Rule::on("PutItem", 1..=2, down).containing("N#"),
+            Rule::on("", 1..=2, fault).containing(":minute"),
+        ]);
+        let first = field.first_minute().await.unwrap();
+        let due = first * 60 - jiff::Timestamp::now().as_second();
+        field.set_cursor(first - 1).await;
+        let doomed = field
+            .ground
+            .function_ahead("run-tasks", Some(&proxy), due + 5);
+        doomed.invoke(crate::tasks::minute()).await.unwrap();
+        for step in field.take_steps().await {
+            doomed.invoke(crate::tasks::batch([&step])).await.ok();
+        }
+        assert_eq!(field.later().await.len(), 1, "it is in one place");
+        field.pass(due + 1_800).await;
+        assert_eq!(field.ground.inbox(&user).await.len(), 1, "{fault:?}");
+        assert_eq!(field.later().await, []);
+    }
+}

@@ -9,13 +9,13 @@ use serde_json::json;
 
 use crate::chance::Chance;
 use shared::id::{NotificationId, UserId};
-use shared::store::{LEASE, Store};
-use shared::task::{Later, Task};
+use shared::store::LEASE;
+use shared::task::{Later, MAX_ATTEMPTS, Task};
 
-use crate::ground::{Ground, stored};
+use crate::ground::{Ground, RowKey, stored};
 use crate::proxy::{Fault, Rule};
 use crate::stack::unique;
-use crate::tasks::{Field, batch, minute, pushes};
+use crate::tasks::{Field, NOTHING_LEFT, Phone, batch, minute, pushes};
 
 /// The calls that a sweep and its steps make, and of which one of the first so many is their last.
 const KILLED: [(&str, usize); 6] = [
@@ -110,8 +110,7 @@ async fn f39_whatever_sweeps_do_every_task_is_run() {
 #[tokio::test(flavor = "multi_thread")]
 async fn f39_a_task_under_a_lease_is_nobody_elses() {
     let ground = Ground::new().await;
-    let client = ground.client().clone();
-    let store = Store::new(client.clone(), client, ground.table().to_owned());
+    let store = ground.store();
     let now = Timestamp::now();
     let user = UserId::parse("ana").unwrap();
     let later = Later::new(Task::Push(user, NotificationId::draw(now)), now, now);
@@ -149,4 +148,63 @@ async fn f37_what_the_table_does_not_take_is_not_called_deferred() {
         "",
         "it is pending, and comes again"
     );
+}
+
+/// A task that pushes, begun so often; and its user's phone.
+async fn begun(field: &Field, attempt: u32) -> (Phone, RowKey, Later) {
+    let phone = field.phone("sweep").await;
+    let row = stored(&field.send(&phone.user, json!({})).await).remove(0);
+    let (user, id) = (
+        UserId::parse(&phone.user),
+        NotificationId::parse(&row.1[2..]),
+    );
+    let now = Timestamp::now();
+    let task = Task::Push(user.unwrap(), id.unwrap());
+    let later = Later {
+        attempt,
+        ..Later::new(task, now, now)
+    };
+    field.ground.store().put_later(&later, now).await.unwrap();
+    (phone, row, later)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn f39_a_task_that_ends_every_function_that_runs_it_is_given_up() {
+    let field = Field::new().await;
+    // Nobody who began it has ever come back, to end it or to move it.
+    let (killer, killer_row, _) = begun(&field, MAX_ATTEMPTS + 1).await;
+    let (phone, row, _) = begun(&field, MAX_ATTEMPTS).await;
+    field.pass(600).await;
+    assert_eq!(
+        field.outcome(&killer_row).await,
+        ("dead".to_owned(), "gave_up".to_owned())
+    );
+    assert_eq!(pushes(&killer.token).await.len(), 0);
+    assert_eq!(field.rows("D#").await.len(), 1);
+    assert_eq!(field.outcome(&row).await.0, "sent", "one more is allowed");
+    assert_eq!(pushes(&phone.token).await.len(), 1);
+    assert_eq!(field.later().await, []);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn f39_to_wait_for_its_turn_is_no_attempt() {
+    let field = Field::new().await;
+    let tasks = [begun(&field, 7).await, begun(&field, 7).await];
+    let later = &tasks[1].2;
+    let ahead = later.place.minute * 60 + 65 - Timestamp::now().as_second();
+    // One push in ten minutes and an invocation of one minute: only one has its turn.
+    let pace = [("PUBLISH_RATE", "1"), ("PUSH_INVOCATIONS", "600")];
+    let runner = field.ground.function_with("run-tasks", None, ahead, &pace);
+    runner.invoke(minute()).await.unwrap();
+    for step in field.take_steps().await {
+        assert_eq!(runner.invoke(batch([&step])).await.unwrap(), NOTHING_LEFT);
+    }
+    let left = field.later().await;
+    assert_eq!(left.len(), 1);
+    let row = field.ground.row(&left[0].0, &left[0].1).await.unwrap();
+    assert_eq!(row["at"], 7, "{row}");
+    field.pass(6 * 3_600).await;
+    for (_, row, _) in &tasks {
+        assert_eq!(field.outcome(row).await.0, "sent");
+    }
 }

@@ -4,7 +4,7 @@ use std::collections::HashSet;
 
 use shared::error::Result;
 use shared::push::{Target, Undone};
-use shared::store::Step;
+use shared::store::{Dead, Step};
 use shared::task::parked;
 
 use crate::handler::{Handler, Time};
@@ -13,8 +13,15 @@ use crate::steps::Did;
 /// Pushes of one call: as many as one batch of the stream.
 const BATCH: usize = 100;
 
-/// Runs one step of a redrive. What a step does is safe to do twice: a push that has its outcome is left.
-pub async fn step(handler: &Handler, step: &Step, chain: u32, time: Time) -> Result<Did> {
+/// Runs one step of a redrive, made at that many milliseconds since 1970. What a step does is safe to do twice: a push
+/// that has its outcome is left.
+pub async fn step(
+    handler: &Handler,
+    step: &Step,
+    chain: u32,
+    created_at: i64,
+    time: Time,
+) -> Result<Did> {
     let store = &handler.store;
     match step {
         Step::Redrive { from, to, cursor } => {
@@ -42,25 +49,15 @@ pub async fn step(handler: &Handler, step: &Step, chain: u32, time: Time) -> Res
         Step::RedriveDead { day, cursor } => {
             let shard = u8::try_from(chain).unwrap_or(u8::MAX);
             let page = store.dead(day, shard, cursor.as_deref(), BATCH).await?;
-            let mut targets = Vec::new();
-            for dead in &page.dead {
-                if let Some((user, id)) = dead.target() {
-                    store.reopen(&user, id).await?;
-                    targets.push((user, id));
-                }
-            }
-            let unreadable = push(handler, &targets, time).await?;
-            for dead in &page.dead {
-                if dead
-                    .target()
-                    .is_some_and(|target| !unreadable.contains(&target))
-                {
-                    store.remove_dead(dead).await?;
-                }
-            }
+            let mut dead = page.dead;
+            let all = dead.len();
+            // What has died since, perhaps again, would be pushed until the day is over.
+            dead.retain(|dead| dead.id.at().as_millisecond() <= created_at);
+            let whole = dead.len() == all;
+            let next = page.cursor.filter(|_| whole);
             Ok(Did {
-                count: count(targets.len()),
-                next: page.cursor.map(|cursor| Step::RedriveDead {
+                count: revive(handler, &dead, time).await?,
+                next: next.map(|cursor| Step::RedriveDead {
                     day: day.clone(),
                     cursor: Some(cursor),
                 }),
@@ -71,6 +68,24 @@ pub async fn step(handler: &Handler, step: &Step, chain: u32, time: Time) -> Res
             next: None,
         }),
     }
+}
+
+/// Pushes again what died, and takes it off the list, unless its row cannot be read. Returns how many there were.
+async fn revive(handler: &Handler, dead: &[Dead], time: Time) -> Result<u64> {
+    // One that died twice is on the list twice.
+    let targets: HashSet<Target> = dead.iter().filter_map(Dead::target).collect();
+    let targets: Vec<Target> = targets.into_iter().collect();
+    for (user, id) in &targets {
+        handler.store.reopen(user, *id).await?;
+    }
+    let unreadable = push(handler, &targets, time).await?;
+    for dead in dead {
+        let target = dead.target();
+        if target.is_some_and(|target| !unreadable.contains(&target)) {
+            handler.store.remove_dead(dead).await?;
+        }
+    }
+    Ok(count(targets.len()))
 }
 
 /// Pushes notifications; what cannot be sent now is parked. Returns those whose rows cannot be read.

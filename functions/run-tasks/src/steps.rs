@@ -94,7 +94,7 @@ async fn advance(handler: &Handler, key: &StepKey, step: &Step, time: Time) -> R
             next: None,
         }
     } else {
-        redrive::step(handler, step, key.chain, time).await?
+        redrive::step(handler, step, key.chain, job.created_at, time).await?
     };
     if let Some(next) = &did.next {
         store.put_step(&key.next(), next, time.now()).await?;

@@ -3,15 +3,17 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use futures_util::future::join_all;
+use futures_util::stream::{self, StreamExt};
 use serde_json::{Map, Value};
 
 use super::deliver::{Job, Pusher, Run};
+use super::plan::Planned;
 use crate::clock::Clock;
+use crate::device::Device;
 use crate::error::{Error, Result};
-use crate::id::{NotificationId, UserId};
+use crate::id::{DeviceId, NotificationId, UserId};
 use crate::notification::{Content, Notification};
-use crate::outcome::{Outcome, Reason};
+use crate::outcome::{Outcome, Reason, State};
 use crate::push_options::{Options, Push, Text};
 use crate::store::{About, Rows};
 use crate::task::{Later, Task};
@@ -20,6 +22,11 @@ use crate::task::{Later, Task};
 const KIND: &str = "tidings.summary";
 /// What stands for their number in its text.
 const COUNT: &str = "{count}";
+/// Rows written at the same time.
+const RECORDS: usize = 16;
+
+/// A notification that is to be told of, and how it would go by itself.
+type Wanted<'w> = (&'w Job<'w>, Planned<'w>);
 
 /// The title of the push that ends quiet hours, by language tag.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -51,15 +58,11 @@ impl Summary {
         Ok(Summary { title, locales })
     }
 
-    fn of(&self, newest: &Notification, count: usize) -> Notification {
-        let counted = |title: &str| title.replace(COUNT, &count.to_string());
-        let locales = self.locales.iter().map(|(tag, title)| {
-            let title = Some(counted(title));
-            (tag.clone(), Text { title, body: None })
-        });
-        let content = Content {
+    /// What the push says.
+    fn content(&self, count: usize) -> Content {
+        Content {
             kind: KIND.to_owned(),
-            title: Some(counted(&self.title)),
+            title: Some(counted(&self.title, count)),
             body: None,
             actor: None,
             group: None,
@@ -68,16 +71,26 @@ impl Summary {
             data: Some(Map::from_iter([("count".to_owned(), Value::from(count))])),
             occurred_at: None,
             origin_device: None,
-            push: Push::On(Options {
-                locales: locales.collect(),
-                ..Options::default()
-            }),
-        };
-        Notification {
-            content,
-            ..newest.clone()
+            push: Push::default(),
         }
     }
+
+    /// How it is pushed.
+    fn options(&self, count: usize, ttl: u32) -> Options {
+        let locales = self.locales.iter().map(|(tag, title)| {
+            let title = Some(counted(title, count));
+            (tag.clone(), Text { title, body: None })
+        });
+        Options {
+            locales: locales.collect(),
+            ttl,
+            ..Options::default()
+        }
+    }
+}
+
+fn counted(title: &str, count: usize) -> String {
+    title.replace(COUNT, &count.to_string())
 }
 
 impl Pusher {
@@ -105,18 +118,20 @@ impl Pusher {
         let held = self.held_back(user, since, &about).await.map_err(read)?;
         let broadcasts = self.broadcasts.current(now).await.map_err(read)?;
         let run = Run::new(self, [user].into_iter(), broadcasts, true, (clock, budget));
-        let mut wanted = Vec::new();
+        let (mut wanted, mut once) = (Vec::new(), Vec::new());
         for job in &held {
             match run.plan(job) {
-                Ok(_) => wanted.push(job),
+                // Rather none than two, and rather two than none, do not go together in one push.
+                Ok((options, _)) if options.once => once.push(job),
+                Ok(planned) => wanted.push((job, planned)),
                 Err((state, reason)) => run.end(job, state, reason).await?,
             }
         }
-        match wanted[..] {
-            [] => Ok(()),
-            [job] => run.push(job).await,
-            [newest, ..] => run.combine(newest, &wanted).await,
+        let mut done = run.tell(&wanted).await;
+        for job in once {
+            done = done.and(run.push(job).await);
         }
+        done
     }
 
     /// What was held back, newest first, with the user's marks.
@@ -149,53 +164,65 @@ impl Pusher {
 }
 
 impl Run<'_> {
-    /// One push for several notifications, under the id of the newest, whose row remembers the devices
-    /// that have had it until all the others say so.
-    async fn combine(&self, newest: &Job<'_>, all: &[&Job<'_>]) -> std::result::Result<(), Reason> {
-        let summary = self.pusher.summary.of(&newest.notification, all.len());
+    /// One push for several notifications, under the id of the newest; one that is alone as it is. Each row remembers the
+    /// devices that were told of it, so that a retry, whatever was read meanwhile, leaves out who knows of all of them.
+    async fn tell(&self, wanted: &[Wanted<'_>]) -> std::result::Result<(), Reason> {
+        let Some((newest, (first, _))) = wanted.first() else {
+            return Ok(());
+        };
+        if self.is_late() {
+            return Err(Reason::TimeShort);
+        }
+        let open = wanted.iter().flat_map(|(job, (_, devices))| {
+            let knows = |id: &DeviceId| job.notification.outcome.devices.contains_key(id);
+            devices.iter().copied().filter(move |(id, _)| !knows(id))
+        });
+        let devices: BTreeMap<&DeviceId, &Device> = open.collect();
+        let alone = wanted.len() == 1;
+        let summary = &self.pusher.summary;
+        let options = if alone {
+            (*first).clone()
+        } else {
+            let ttl = wanted.iter().map(|(_, (options, _))| options.ttl).max();
+            summary.options(wanted.len(), ttl.unwrap_or_default())
+        };
+        let mut shown = newest.notification.clone();
+        // What its own row knows is not all that counts.
+        shown.outcome = Outcome::default();
+        if !alone {
+            shown.content = summary.content(wanted.len());
+        }
         let shown = Job {
             user: newest.user,
-            notification: summary,
+            notification: shown,
             about: newest.about,
         };
-        let (options, devices) = match self.plan(&shown) {
-            Ok(planned) => planned,
-            Err((state, reason)) => {
-                let ends = all.iter().map(|job| self.end(job, state, reason));
-                return join_all(ends).await.into_iter().collect();
-            }
-        };
-        let (done, open) = self.publish(&shown, options, devices).await;
-        let state = newest.notification.outcome.state;
-        let remember = |outcome: &mut Outcome| {
-            outcome.resume();
-            outcome.add(&done);
-            outcome.state = state;
-            outcome.reason = Some(Reason::QuietHours.word().to_owned());
-        };
-        self.record(newest, remember).await?;
-        if let Some(reason) = open {
-            return Err(reason);
-        }
-        let mut told = newest.notification.outcome.clone();
-        told.resume();
-        told.add(&done);
-        told.conclude();
-        told.reason = Some(Reason::Combined.word().to_owned());
-        let end = |outcome: &mut Outcome| {
-            if !outcome.is_final() {
-                let at = outcome.at;
-                *outcome = Outcome { at, ..told.clone() };
-            }
-        };
-        let others = all
-            .iter()
-            .filter(|job| job.notification.id != newest.notification.id);
-        let others = others.map(|job| self.record(job, end));
-        join_all(others)
-            .await
-            .into_iter()
+        let (done, open) = self
+            .publish(&shown, &options, devices.into_iter().collect())
+            .await;
+        self.note_refused(newest, &done).await;
+        let told = wanted.iter().map(|(job, _)| {
+            self.record(job, |outcome| {
+                outcome.resume();
+                outcome.add(&done);
+                if outcome.is_final() {
+                    return;
+                }
+                if open.is_some() {
+                    outcome.state = Some(State::Deferred);
+                    outcome.reason = Some(Reason::QuietHours.word().to_owned());
+                } else {
+                    outcome.conclude();
+                    if outcome.reason.is_none() && !alone {
+                        outcome.reason = Some(Reason::Combined.word().to_owned());
+                    }
+                }
+            })
+        });
+        let told = stream::iter(told).buffer_unordered(RECORDS);
+        let told: Vec<std::result::Result<(), Reason>> = told.collect().await;
+        told.into_iter()
             .collect::<std::result::Result<(), Reason>>()?;
-        self.record(newest, end).await
+        open.map_or(Ok(()), Err)
     }
 }

@@ -140,12 +140,12 @@ impl Run<'_> {
         }
     }
 
-    /// Asks for the screens to be cleared.
+    /// Asks for the screens to be cleared that have just been reached.
     async fn clear_later(&self, job: &Job<'_>) -> Result<(), Reason> {
-        let (user, id) = (job.user.clone(), job.notification.id);
-        let key = StepKey::clear(id);
+        let (user, id, now) = (job.user.clone(), job.notification.id, self.clock.now());
+        let key = StepKey::clear_again(id, now);
         let step = Step::Clear { user, id };
-        let put = self.pusher.store.put_step(&key, &step, self.clock.now());
+        let put = self.pusher.store.put_step(&key, &step, now);
         put.await.map_err(|error| {
             tracing::warn!(error = %error.chain(), "a screen is not cleared");
             Reason::Table

@@ -131,12 +131,22 @@ impl StepKey {
         Key::Step(self.job.clone(), self.chain, self.step)
     }
 
-    /// The one step that takes a notification off the screens.
+    /// The step that takes a notification off the screens which show it.
     pub fn clear(id: NotificationId) -> StepKey {
         StepKey {
             job: format!("clear-{id}"),
             chain: 0,
             step: 0,
+        }
+    }
+
+    /// The step that takes it off those which a push on its way has reached since: another one at
+    /// every moment, for the one before may have been run.
+    pub fn clear_again(id: NotificationId, now: Timestamp) -> StepKey {
+        let age = now.as_millisecond() - id.at().as_millisecond();
+        StepKey {
+            step: u32::try_from(age.max(1)).unwrap_or(u32::MAX),
+            ..StepKey::clear(id)
         }
     }
 

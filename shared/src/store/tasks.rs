@@ -8,12 +8,12 @@ use jiff::Timestamp;
 use aws_sdk_dynamodb::error::{ProvideErrorMetadata, SdkError};
 use aws_sdk_dynamodb::operation::query::builders::QueryFluentBuilder;
 use aws_sdk_dynamodb::operation::update_item::builders::UpdateItemFluentBuilder;
-use aws_sdk_dynamodb::types::{AttributeValue, ReturnValue};
+use aws_sdk_dynamodb::types::{AttributeValue, Put, ReturnValue, TransactWriteItem, Update};
 
 use super::keys::{Key, later_bucket};
 use super::row::Item;
 use super::task_row::{Due, due, from_item, moments_in, to_item};
-use super::{Store, failure, item_key, n, s};
+use super::{Store, failure, item_key, n, s, transaction_failure};
 use crate::clock::pause;
 use crate::error::{Error, Result};
 use crate::id::NotificationId;
@@ -176,20 +176,53 @@ impl Store {
         passed(delete.send().await, "the task").map(drop)
     }
 
-    /// Moves a task to where it is tried again: there first, so that it is never nowhere. What remains of a
-    /// scheduled notification says where it went.
+    /// Moves a task to where it is tried again: there first, so that it is never nowhere.
     pub async fn move_task(&self, from: &Later, to: &Later, now: Timestamp) -> Result<()> {
+        if let (Task::Send(_), true) = (&from.task, to.place != from.place) {
+            return self.move_schedule(from, to, now).await;
+        }
         self.put_later(to, now).await?;
         if to.place == from.place {
             return Ok(());
         }
-        if let Task::Send(_) = from.task {
-            let end = self.bury(&from.place, now, ", mv = :minute");
-            let end = end.expression_attribute_values(":minute", n(to.place.minute));
-            let end = end.condition_expression("attribute_exists(pk)");
-            return passed(end.send().await, "the task").map(drop);
-        }
         self.end_task(from, now).await
+    }
+
+    /// Moves a scheduled notification, which would be stored twice if it were in two places: in one
+    /// transaction, and not if somebody else has taken it since. What remains of it says where it went. One that
+    /// is not moved is run again when its lease has passed.
+    async fn move_schedule(&self, from: &Later, to: &Later, now: Timestamp) -> Result<()> {
+        let put = Put::builder().table_name(&self.table);
+        let put = put
+            .set_item(Some(to_item(to)?))
+            .condition_expression("attribute_not_exists(pk)")
+            .build()
+            .expect("a put has its table and item");
+        let bury = self
+            .bury(&from.place, now, ", mv = :minute")
+            .expression_attribute_values(":minute", n(to.place.minute))
+            .expression_attribute_values(":known", n(from.moments.len()));
+        let bury = Update::builder()
+            .table_name(&self.table)
+            .set_key(bury.get_key().clone())
+            .set_update_expression(bury.get_update_expression().clone())
+            .condition_expression("attribute_not_exists(#z) AND size(ms) = :known")
+            .set_expression_attribute_names(bury.get_expression_attribute_names().clone())
+            .set_expression_attribute_values(bury.get_expression_attribute_values().clone())
+            .build()
+            .expect("an update has its table, key and expression");
+        let sent = self
+            .client
+            .transact_write_items()
+            .transact_items(TransactWriteItem::builder().put(put).build())
+            .transact_items(TransactWriteItem::builder().update(bury).build());
+        match sent.send().await {
+            Ok(_) => Ok(()),
+            Err(error) => match transaction_failure("the task", error) {
+                Error::Conflict(_) => Ok(()),
+                other => Err(other),
+            },
+        }
     }
 
     /// Moves a task of this bucket that this version cannot read, as it is, to a later minute.
