@@ -33,6 +33,8 @@ mod idempotency;
 mod inbox;
 mod isolation;
 #[cfg(feature = "proof")]
+mod kills;
+#[cfg(feature = "proof")]
 mod lifecycle;
 mod machine;
 mod marking;
