@@ -120,22 +120,9 @@ impl People {
         put(2, cleared, shown).await;
         later(Task::Clear(self.user(2), cleared)).await;
 
-        // A job whose step the stream has never brought.
         let watched = draw();
         put(3, watched, Outcome::default()).await;
-        let job = Job {
-            kind: JobKind::Redrive,
-            created_at: before(600).as_millisecond(),
-            chains: vec![Step::RedriveTargets {
-                targets: vec![(self.user(3), watched)],
-            }],
-            cancelled_at: None,
-        };
-        let name = watched.to_string();
-        store.start_job(&name, &job, before(600)).await.unwrap();
-        field.take_steps().await;
-        let watch = watchdog(&name, before(STOPPED));
-        store.put_later(&watch, before(STOPPED)).await.unwrap();
+        self.job(field, watched, before).await;
 
         let schedule = NotificationId::draw(due);
         let user = UserId::parse(&self.scheduled).unwrap();
@@ -149,6 +136,24 @@ impl People {
             watched,
             schedule,
         }
+    }
+
+    /// Puts a job whose step the stream never brings, and its watchdog.
+    async fn job(&self, field: &Field, id: NotificationId, before: impl Fn(i64) -> Timestamp) {
+        let store = field.ground.store();
+        let job = Job {
+            kind: JobKind::Redrive,
+            created_at: before(600).as_millisecond(),
+            chains: vec![Step::RedriveTargets {
+                targets: vec![(self.user(3), id)],
+            }],
+            cancelled_at: None,
+        };
+        let name = id.to_string();
+        store.start_job(&name, &job, before(600)).await.unwrap();
+        field.take_steps().await;
+        let watch = watchdog(&name, before(STOPPED));
+        store.put_later(&watch, before(STOPPED)).await.unwrap();
     }
 
     /// Compares what happened with what was to happen. Returns what was doubled.

@@ -5,6 +5,7 @@
 
 mod answers;
 mod auth;
+mod blast;
 mod broadcasts;
 mod caller;
 mod capacity;

@@ -18,7 +18,7 @@ const HOUR: i64 = 3_600;
 
 impl Field {
     /// A user with a phone, in quiet hours that began an hour ago and last another one or so.
-    async fn sleeper(&self) -> Phone {
+    pub async fn sleeper(&self) -> Phone {
         let phone = self.phone("quiet").await;
         self.prefer(&phone.user, -1, 2).await;
         phone

@@ -7,6 +7,7 @@
 mod applications;
 mod devices;
 mod inputs;
+mod later;
 mod list;
 mod mends;
 mod pushes;
@@ -60,6 +61,7 @@ async fn run() -> Outcome<bool> {
         .chain(stand_ins::MUTANTS)
         .chain(mends::MUTANTS)
         .chain(tasks::MUTANTS)
+        .chain(later::MUTANTS)
         .chain(time::MUTANTS)
         .chain(devices::MUTANTS)
         .chain(applications::MUTANTS)
