@@ -89,9 +89,15 @@ async fn what_is_read_on_one_device_goes_from_the_others_and_one_device_costs_no
         read(&row).await;
         field.bring_steps(&field.runner(0)).await;
     }
-    let (phone, tablet) = (pushes(&phone.token).await, pushes(&tablet.token).await);
-    assert_eq!((phone.len(), tablet.len()), (3, 2));
-    assert_eq!(tablet[1]["data"]["clear"], row.1[2..]);
+    let shown = async || (pushes(&phone.token).await, pushes(&tablet.token).await);
+    let (one, other) = shown().await;
+    assert_eq!((one.len(), other.len()), (3, 2));
+    assert_eq!(other[1]["data"]["clear"], row.1[2..]);
+    // Who has got it since is cleared when it is taken back.
+    field.retract(&phone, &row).await;
+    field.bring_steps(&field.runner(0)).await;
+    let (one, other) = shown().await;
+    assert_eq!((one.len(), other.len()), (4, 3));
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -28,7 +28,7 @@ const KILLS: [Fault; 3] = [
 ];
 
 /// The most points that are tried unless all are.
-const SOME: usize = 5;
+const SOME: usize = 3;
 /// Points that share a table.
 const SHARED: usize = 24;
 /// Tables at the same time.

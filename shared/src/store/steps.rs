@@ -131,7 +131,7 @@ impl StepKey {
         Key::Step(self.job.clone(), self.chain, self.step)
     }
 
-    /// The step that takes a notification off the screens which show it.
+    /// The step that takes a notification off the screens when it is read: one, however often that is.
     pub fn clear(id: NotificationId) -> StepKey {
         StepKey {
             job: format!("clear-{id}"),
@@ -140,8 +140,8 @@ impl StepKey {
         }
     }
 
-    /// The step that takes it off those which a push on its way has reached since: another one at
-    /// every moment, for the one before may have been run.
+    /// The step that takes it off the screens when it was taken back, or a push on its way has reached one since: another
+    /// one at every moment, for the one before may have been run.
     pub fn clear_again(id: NotificationId, now: Timestamp) -> StepKey {
         let age = now.as_millisecond() - id.at().as_millisecond();
         StepKey {
@@ -198,7 +198,7 @@ impl Store {
             user: user.clone(),
             id,
         };
-        let key = StepKey::clear(id).key();
+        let key = StepKey::clear_again(id, now).key();
         let put = Put::builder()
             .table_name(&self.table)
             .set_item(Some(item(&key, step, now.as_second() + STEP_LIFE)?))

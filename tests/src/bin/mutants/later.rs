@@ -65,6 +65,15 @@ pub const MUTANTS: &[Mutant] = &[
         ],
     },
     Mutant {
+        name: "what was read and is taken back is cleared once for both",
+        file: "shared/src/store/steps.rs",
+        from: "let key = StepKey::clear_again(id, now).key();",
+        to: "let key = StepKey::clear(id).key();",
+        tests: &[
+            "it::clearing::what_is_read_on_one_device_goes_from_the_others_and_one_device_costs_nothing_more",
+        ],
+    },
+    Mutant {
         name: "a redrive of today takes what it has killed itself",
         file: "functions/run-tasks/src/redrive.rs",
         from: "dead.retain(|dead| dead.id.at().as_millisecond() <= created_at);",
@@ -76,15 +85,6 @@ pub const MUTANTS: &[Mutant] = &[
         file: "functions/run-tasks/src/redrive.rs",
         from: "target.is_some_and(|target| !unreadable.contains(&target))",
         to: "target.is_some_and(|target| !unreadable.contains(&target) || !unreadable.is_empty())",
-        tests: &[
-            "it::dead::a_redrive_keeps_what_it_could_not_read_and_pushes_once_what_died_twice",
-        ],
-    },
-    Mutant {
-        name: "a redrive pushes as often as the list says",
-        file: "functions/run-tasks/src/redrive.rs",
-        from: "let targets: HashSet<Target> = dead.iter()",
-        to: "let targets: Vec<Target> = dead.iter()",
         tests: &[
             "it::dead::a_redrive_keeps_what_it_could_not_read_and_pushes_once_what_died_twice",
         ],
