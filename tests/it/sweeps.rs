@@ -28,6 +28,21 @@ const KILLED: [(&str, usize); 6] = [
 ];
 
 impl Field {
+    /// Stores a notification, and brings it to the function that pushes until it is sent or parked: long histories are run
+    /// on busy machines, where the table may be too slow.
+    async fn send_and_park(&self, user: &str, ahead: i64) -> RowKey {
+        let row = loop {
+            let reply = self.send(user, json!({})).await;
+            if reply.status != 503 {
+                break stored(&reply).remove(0);
+            }
+        };
+        let ground = &self.ground;
+        let pusher = ground.function_ahead("push-notifications", None, ahead);
+        while pusher.invoke(batch([&row])).await.unwrap() != NOTHING_LEFT {}
+        row
+    }
+
     /// Everything is well from now on, and time goes by. Steps that died are not brought again, as when Lambda has given
     /// them up: what they left undone is for the next sweep.
     async fn end_well(&self, mut now: i64) {
@@ -53,9 +68,7 @@ async fn f39_whatever_sweeps_do_every_task_is_run() {
     for _ in 0..steps {
         // Whoever pushes is told to come back: a task is put.
         let phone = field.phone("error-throttled-3-sweep").await;
-        let row = stored(&field.send(&phone.user, json!({})).await).remove(0);
-        let pusher = field.ground.function_ahead("push-notifications", None, now);
-        pusher.invoke(batch([&row])).await.unwrap();
+        let row = field.send_and_park(&phone.user, now).await;
         sent.push((phone, row));
         // A minute or several later, a sweep or two, one of which may die at any of its calls.
         now += 60 * i64::try_from(1 + chance.below(4)).unwrap();
