@@ -25,7 +25,7 @@ const ROWS: usize = 25;
 /// Writes at the same time.
 const WRITES: usize = 4;
 /// Instances that run steps: fewer than the stream's ten, because two cores have no use for more.
-const INSTANCES: usize = 4;
+const INSTANCES: usize = 3;
 /// How often the stream brings a step again, and the most sweeps.
 const RETRIES: usize = 5;
 const SWEEPS: i64 = 10;
@@ -163,7 +163,8 @@ impl Field {
             let second = due + 5 + 240 * round;
             let ahead = second - Timestamp::now().as_second();
             let runner = self.ground.function_with("run-tasks", None, ahead, &pace);
-            runner.invoke(minute()).await.unwrap();
+            // One that fails is made up for by the next.
+            runner.invoke(minute()).await.ok();
             let chains = stream::iter(0..SHARDS)
                 .map(|shard| self.chain(&runner, second.div_euclid(60), shard));
             let took: Vec<Duration> = chains.buffered(INSTANCES).collect().await;

@@ -5,6 +5,7 @@
 
 mod answers;
 mod auth;
+#[cfg(feature = "proof")]
 mod blast;
 mod broadcasts;
 mod caller;
