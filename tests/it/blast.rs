@@ -14,6 +14,7 @@ use serde_json::{Value, json};
 use shared::id::{NotificationId, UserId};
 use shared::store::keys::Key;
 use shared::task::{Name, Place, SHARDS};
+use tokio::sync::watch;
 
 use crate::crashes::full;
 use crate::ground::RowKey;
@@ -180,25 +181,42 @@ impl Field {
     }
 }
 
-/// The pushes of a token after the one with that number, and the number of the last.
-async fn outbox(token: &str, after: i64) -> (Vec<Value>, i64) {
-    let url = format!("{}/_local/outbox?limit=1000&after=", shared().api());
-    let (mut found, mut after) = (Vec::new(), after);
+/// The outbox after the push with that number: its pushes, and the number to go on from.
+async fn outbox(after: i64, wait: u8) -> (Vec<Value>, i64) {
+    let url = format!(
+        "{}/_local/outbox?limit=1000&after={after}&wait={wait}",
+        shared().api()
+    );
+    let mut answer: Value = reqwest::get(url).await.unwrap().json().await.unwrap();
+    let Some(Value::Array(data)) = answer.get_mut("data").map(Value::take) else {
+        panic!("{answer}");
+    };
+    (data, answer["next"].as_i64().unwrap())
+}
+
+/// The id and the title of every push of a token, collected until the end, because the outbox keeps the newest only.
+async fn collect(token: &str, mut after: i64, end: watch::Receiver<bool>) -> Vec<(String, String)> {
+    let mut found = Vec::new();
     loop {
-        let answer = reqwest::get(format!("{url}{after}")).await.unwrap();
-        let mut answer: Value = answer.json().await.unwrap();
-        let Some(Value::Array(data)) = answer.get_mut("data").map(Value::take) else {
-            panic!("{answer}");
-        };
-        let before = after;
-        after = answer["next"].as_i64().unwrap();
-        if data.is_empty() || before < 0 {
-            return (found, after.max(0));
+        let is_last = *end.borrow();
+        let (data, next) = outbox(after, u8::from(!is_last)).await;
+        if data.is_empty() && is_last {
+            return found;
         }
-        let mut own = data;
-        own.retain(|push| push["token"] == token);
-        let message = |push: &mut Value| push["message"]["fcmV1Message"]["message"].take();
-        found.extend(own.iter_mut().map(message));
+        assert!(
+            data.first().is_none_or(|push| push["n"] == after + 1),
+            "none is missed"
+        );
+        after = next;
+        let own = data.iter().filter(|push| push["token"] == token);
+        found.extend(own.map(|push| {
+            let message = &push["message"]["fcmV1Message"]["message"];
+            let text = |value: &Value| value.as_str().expect("a text").to_owned();
+            (
+                text(&message["android"]["notification"]["tag"]),
+                text(&message["notification"]["title"]),
+            )
+        }));
     }
 }
 
@@ -210,21 +228,22 @@ async fn i4_a_blast_at_the_end_of_quiet_hours_tells_everybody_once_and_is_spread
     let began = Instant::now();
     let blast = field.blast(&phone.user, users).await;
     let written = began.elapsed();
-    let (_, after) = outbox(&phone.token, -1).await;
+    let (newest, next) = outbox(-1, 0).await;
+    let after = if newest.is_empty() { 0 } else { next };
     field.set_cursor(blast.minute - 1).await;
     let began = Instant::now();
-    let times = field.sweep_all(blast.minute * 60).await;
-    let swept = began.elapsed();
-
-    let (shown, _) = outbox(&phone.token, after).await;
+    let (end, ended) = watch::channel(false);
+    let sweeps = async {
+        let times = field.sweep_all(blast.minute * 60).await;
+        end.send_replace(true);
+        (times, began.elapsed())
+    };
+    let (shown, (times, swept)) = tokio::join!(collect(&phone.token, after, ended), sweeps);
     let mut told: BTreeMap<String, usize> = BTreeMap::new();
     let mut work = [0_usize; SHARDS as usize];
     let mut several = 0;
-    for push in shown {
-        let notification = &push["android"]["notification"];
-        let id = notification["tag"].as_str().unwrap().to_owned();
+    for (id, title) in shown {
         work[usize::from(blast.told[&id])] += 1;
-        let title = push["notification"]["title"].as_str().unwrap();
         several += usize::from(title == "2 new notifications");
         *told.entry(id).or_default() += 1;
     }
