@@ -52,6 +52,18 @@ fn text(text: impl Into<String>) -> AttributeValue {
     AttributeValue::S(text.into())
 }
 
+/// A user's row whose phone registered at a moment of its own: to a function it is no other's, although its endpoint is.
+fn registered(mut own: Item, at: i64) -> Item {
+    let Some(AttributeValue::M(devices)) = own.get_mut("dev") else {
+        panic!("{own:?}");
+    };
+    let Some(AttributeValue::M(phone)) = devices.get_mut("phone") else {
+        panic!("{devices:?}");
+    };
+    phone.insert("s".to_owned(), AttributeValue::N(at.to_string()));
+    own
+}
+
 impl Field {
     async fn item(&self, (pk, sk): &RowKey) -> Item {
         let get = self.ground.client().get_item();
@@ -119,7 +131,11 @@ impl Field {
                 item.insert("sk".to_owned(), text(sk));
                 item
             };
-            items.push(put(own, &pk, "A#user".to_owned()));
+            let own = put(own, &pk, "A#user".to_owned());
+            items.push(registered(
+                own,
+                now.as_millisecond() - i64::try_from(index).unwrap(),
+            ));
             items.extend(ids.iter().map(|id| put(row, &pk, format!("N#{id}"))));
             let key = Key::Later(Place::new(minute, Name::User(user.clone())));
             let mut later = put(task, &key.pk(), key.sk());

@@ -138,8 +138,8 @@ pub const MUTANTS: &[Mutant] = &[
     Mutant {
         name: "a minute has half of its partitions",
         file: "shared/src/task.rs",
-        from: "let shard = name.digest()[0] % SHARDS;",
-        to: "let shard = name.digest()[0] % (SHARDS / 2);",
+        from: "self.digest()[0] % SHARDS",
+        to: "self.digest()[0] % (SHARDS / 2)",
         tests: &["shared::task::tests::a_schedules_place_follows_from_its_id_and_shards_are_even"],
     },
     Mutant {
