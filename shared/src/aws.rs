@@ -18,6 +18,7 @@ use crate::device::Platform;
 use crate::error::{Error, Result};
 use crate::outgoing::Outgoing;
 use crate::push::{Limits, Summary};
+use crate::queue::Queue;
 use crate::secrets::Secrets;
 use crate::sns::Sns;
 use crate::store::Store;
@@ -87,6 +88,20 @@ pub fn function_name() -> String {
 /// How long notifications are kept unless their request says otherwise, in seconds.
 pub fn retention() -> Result<u32> {
     Ok(number("RETENTION_DAYS")?.saturating_mul(86_400))
+}
+
+/// How long events are kept in the log unless the rule of their type says otherwise, in seconds.
+pub fn event_retention() -> Result<u32> {
+    Ok(number("EVENT_RETENTION_DAYS")?.saturating_mul(86_400))
+}
+
+/// The queue for events that can never be taken.
+pub fn dead_letters() -> Result<Queue> {
+    let endpoint = endpoint("SQS");
+    let url = variable("DEAD_EVENTS_URL")?;
+    let outgoing = outgoing(endpoint.as_deref().unwrap_or_default())?;
+    let queue = (url, variable("AWS_REGION")?);
+    Ok(Queue::new(outgoing, endpoint, queue, credentials()?))
 }
 
 /// How much is pushed.

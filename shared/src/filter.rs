@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use jiff::Timestamp;
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 use crate::contract::{MOMENT_RULE, moment};
 use crate::error::{Error, Result, Violation};
@@ -35,6 +35,38 @@ pub enum Status {
     All,
 }
 
+/// Values that must stand at paths inside `data`, all of them.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Paths(Vec<(Vec<String>, Value)>);
+
+impl Paths {
+    /// Reads one query parameter, whose name is `data.` and a path. Every broken rule is noted.
+    pub fn read(&mut self, name: &str, value: &str, violations: &mut Vec<Violation>) {
+        let Some(path) = name.strip_prefix("data.") else {
+            return;
+        };
+        let mut refuse = |name: &str, code, detail: &str| {
+            violations.push(Violation::new(format!("/{name}"), code, detail));
+        };
+        match serde_json::from_str(value) {
+            Ok(value) => self.0.push((segments(path), value)),
+            Err(_) => refuse(name, "format", "must be JSON: a text needs its quotes"),
+        }
+        if self.0.len() == MAX_PARTS + 1 {
+            refuse("data", "length", "may have 20 paths");
+        }
+    }
+
+    /// Whether `data` has all of these values.
+    pub fn match_data(&self, data: Option<&Map<String, Value>>) -> bool {
+        self.0.iter().all(|(path, wanted)| {
+            let first = path.first().and_then(|name| data?.get(name));
+            let found = path.iter().skip(1).fold(first, |at, name| step(at?, name));
+            found.is_some_and(|found| is_equal(found, wanted))
+        })
+    }
+}
+
 /// What a notification must be to be shown: all of it.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct Filter {
@@ -48,7 +80,7 @@ pub struct Filter {
     pub since: Option<Timestamp>,
     /// Accepted before this moment.
     pub until: Option<Timestamp>,
-    data: Vec<(Vec<String>, Value)>,
+    data: Paths,
     /// The same filter in one spelling, to which a cursor is bound.
     pub spelling: String,
 }
@@ -57,11 +89,11 @@ impl Filter {
     /// Reads a filter from a query whose names are known.
     pub fn parse(query: &BTreeMap<String, String>) -> Result<Filter> {
         let mut violations = Vec::new();
-        let mut refuse = |name: &str, code, detail: &str| {
-            violations.push(Violation::new(format!("/{name}"), code, detail));
-        };
         let mut filter = Filter::default();
         for (name, value) in query {
+            let mut refuse = |name: &str, code, detail: &str| {
+                violations.push(Violation::new(format!("/{name}"), code, detail));
+            };
             match name.as_str() {
                 "status" => match status(value) {
                     Some(status) => filter.status = status,
@@ -94,22 +126,11 @@ impl Filter {
                     Some(moment) => filter.until = Some(moment),
                     None => refuse(name, "format", MOMENT_RULE),
                 },
-                _ => {
-                    let Some(path) = name.strip_prefix("data.") else {
-                        continue;
-                    };
-                    match serde_json::from_str(value) {
-                        Ok(value) => filter.data.push((segments(path), value)),
-                        Err(_) => refuse(name, "format", "must be JSON: a text needs its quotes"),
-                    }
-                }
+                _ => filter.data.read(name, value, &mut violations),
             }
             if name != "cursor" && name != "limit" && name != "consistent" {
                 filter.spelling += &[name, "=", value, "\n"].concat();
             }
-        }
-        if filter.data.len() > MAX_PARTS {
-            refuse("data", "length", "may have 20 paths");
         }
         if violations.is_empty() {
             return Ok(filter);
@@ -142,12 +163,7 @@ impl Filter {
                 .is_none_or(|wanted| content.group.as_deref() == Some(wanted))
             && self.since.is_none_or(|since| at >= since)
             && self.until.is_none_or(|until| at < until)
-            && self.data.iter().all(|(path, wanted)| {
-                let data = content.data.as_ref();
-                let first = path.first().and_then(|name| data?.get(name));
-                let found = path.iter().skip(1).fold(first, |at, name| step(at?, name));
-                found.is_some_and(|found| is_equal(found, wanted))
-            })
+            && self.data.match_data(content.data.as_ref())
     }
 }
 

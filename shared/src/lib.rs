@@ -2,8 +2,9 @@
 //!
 //! The modules stand in one line; each may use what stands before it, never what stands after:
 //!
-//! `error` ← `id`, `clock`, `json`, `outgoing` ← `contract`, `secrets` ← `push_options`, `outcome`, `device`, `mutes`,
-//! `quiet_hours` ← `preferences`, `notification`, `page` ← `marks`, `filter`, `fold`, `task` ← `store` ←
+//! `error` ← `id`, `clock`, `json`, `outgoing`, `signing` ← `contract`,
+//! `secrets`, `queue` ← `push_options`, `outcome`, `device`, `mutes`,
+//! `quiet_hours` ← `preferences`, `notification`, `page` ← `marks`, `filter`, `fold`, `task`, `event` ← `store` ←
 //! `broadcast`, `create`, `inbox`, `sns` ← `devices` ← `push`, `stream` ← `http`, `aws`, `telemetry`
 //!
 //! `clock` and `telemetry` read their variable in `aws`, where the environment is read.
@@ -16,6 +17,7 @@ pub mod create;
 pub mod device;
 pub mod devices;
 pub mod error;
+pub mod event;
 pub mod filter;
 pub mod fold;
 pub mod http;
@@ -31,8 +33,10 @@ pub mod page;
 pub mod preferences;
 pub mod push;
 pub mod push_options;
+pub mod queue;
 pub mod quiet_hours;
 pub mod secrets;
+pub mod signing;
 pub mod sns;
 pub mod store;
 pub mod stream;

@@ -347,7 +347,8 @@ fn check_data(value: &Value) -> Result<(), (&'static str, String)> {
     check_nested(value, 1)
 }
 
-fn check_nested(value: &Value, depth: usize) -> Result<(), (&'static str, String)> {
+/// What a row can hold of free JSON: 16 levels, the numbers of DynamoDB, no empty names.
+pub fn check_nested(value: &Value, depth: usize) -> Result<(), (&'static str, String)> {
     let nested: Vec<&Value> = match value {
         Value::Array(items) => items.iter().collect(),
         Value::Object(object) => {

@@ -7,15 +7,14 @@
 use std::time::Duration;
 
 use aws_credential_types::Credentials;
-use aws_sigv4::http_request::{SignableBody, SignableRequest, SigningSettings, sign};
-use aws_sigv4::sign::v4::SigningParams;
 use aws_smithy_runtime_api::client::identity::Identity;
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
 use crate::clock::pause;
-use crate::error::{Error, Result, Source};
+use crate::error::{Error, Result};
 use crate::outgoing::{Outgoing, Request, Response};
+use crate::signing::{Call, headers};
 
 const WHAT: &str = "Secrets Manager";
 /// One attempt of the call.
@@ -55,7 +54,15 @@ impl Secrets {
         let body = json!({"SecretId": arn}).to_string();
         let mut attempt = 1;
         loop {
-            let headers = self.headers(&url, region, &body, now);
+            let call = Call {
+                service: "secretsmanager",
+                region,
+                target: "secretsmanager.GetSecretValue",
+                content_type: "application/x-amz-json-1.1",
+                url: &url,
+                body: &body,
+            };
+            let headers = headers(&call, &self.identity, now);
             let request = Request {
                 method: "POST",
                 url: &url,
@@ -70,34 +77,6 @@ impl Secrets {
             pause(attempt).await;
             attempt += 1;
         }
-    }
-
-    fn headers(
-        &self,
-        url: &str,
-        region: &str,
-        body: &str,
-        now: Timestamp,
-    ) -> Result<Vec<(String, String)>, Source> {
-        let plain = [
-            ("content-type", "application/x-amz-json-1.1"),
-            ("x-amz-target", "secretsmanager.GetSecretValue"),
-        ];
-        let params = SigningParams::builder()
-            .identity(&self.identity)
-            .region(region)
-            .name("secretsmanager")
-            .time(now.into())
-            .settings(SigningSettings::default())
-            .build()?
-            .into();
-        let body = SignableBody::Bytes(body.as_bytes());
-        let request = SignableRequest::new("POST", url, plain.into_iter(), body)?;
-        let (signed, _) = sign(request, &params)?.into_parts();
-        let all = plain.into_iter().chain(signed.headers());
-        Ok(all
-            .map(|(name, value)| (name.to_owned(), value.to_owned()))
-            .collect())
     }
 }
 

@@ -95,6 +95,7 @@ async fn every_event_gets_its_documented_answer() {
             stack.dynamodb().to_owned(),
         ),
         ("AWS_ENDPOINT_URL_SNS".to_owned(), stack.sns().to_owned()),
+        ("AWS_ENDPOINT_URL_SQS".to_owned(), stack.sqs().to_owned()),
         (
             "AWS_ENDPOINT_URL_SECRETS_MANAGER".to_owned(),
             stack.secrets().to_owned(),

@@ -21,7 +21,7 @@ use crate::stack::{binaries, shared};
 /// A row's partition key and sort key.
 pub type RowKey = (String, String);
 
-/// The table, whose stream nobody reads. SNS is that of the shared stack.
+/// The table, whose stream nobody reads. SNS and the queues are those of the shared stack.
 pub struct Ground {
     tables: Tables,
     client: aws_sdk_dynamodb::Client,
@@ -99,6 +99,7 @@ impl Ground {
         let mut endpoints = BTreeMap::from([
             ("AWS_ENDPOINT_URL_DYNAMODB".to_owned(), dynamodb),
             ("AWS_ENDPOINT_URL_SNS".to_owned(), sns),
+            ("AWS_ENDPOINT_URL_SQS".to_owned(), shared().sqs().to_owned()),
             ("CLOCK_AHEAD_MS".to_owned(), (ahead * 1_000).to_string()),
         ]);
         let variables = variables.iter();

@@ -21,6 +21,7 @@ mod dedupe;
 mod devices;
 mod docs;
 mod ending;
+mod event_log;
 mod events;
 #[cfg(feature = "proof")]
 mod faults;
@@ -33,6 +34,7 @@ mod groups;
 mod hostile;
 mod idempotency;
 mod inbox;
+mod ingest;
 mod isolation;
 #[cfg(feature = "proof")]
 mod kills;

@@ -165,6 +165,11 @@ impl Stack {
         self.text("sns")
     }
 
+    /// Where the queues answer.
+    pub fn sqs(&self) -> &str {
+        self.text("sqs")
+    }
+
     /// Where the Secrets Manager stand-in answers.
     pub fn secrets(&self) -> &str {
         self.text("secrets")

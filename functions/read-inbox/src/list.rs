@@ -12,22 +12,17 @@ use shared::id::fingerprint;
 use shared::inbox::{Counts, Inbox, PageRequest};
 use shared::page;
 
-/// Entries on a page, unless the query says otherwise.
-const DEFAULT_LIMIT: usize = 25;
-/// The most entries on a page.
-const MAX_LIMIT: usize = 100;
-
 /// Answers `{data, page, meta}`.
 pub async fn page(inbox: &Inbox<'_>, request: &Request, retention: u32) -> Result<Reply> {
     let known = ["limit", "cursor", "consistent", "grouped"];
     let query = http::query(request, &[&known[..], &PARAMETERS].concat())?;
     let grouped = flag(&query, "grouped")?;
-    let limit = limit(&query)?;
+    let limit = http::limit(&query)?;
     let filter = Filter::parse(&query)?;
     let bound = format!("{}{grouped}", filter.spelling);
     let cursor = query.get("cursor");
     let before = cursor
-        .map(|cursor| page::read(cursor, inbox.user, &bound))
+        .map(|cursor| page::read(cursor, inbox.user.as_str(), &bound))
         .transpose()?;
     let page = inbox
         .page(PageRequest {
@@ -37,7 +32,9 @@ pub async fn page(inbox: &Inbox<'_>, request: &Request, retention: u32) -> Resul
             grouped,
         })
         .await?;
-    let next = page.next.map(|id| page::write(id, inbox.user, &bound));
+    let next = page
+        .next
+        .map(|id| page::write(id, inbox.user.as_str(), &bound));
     let data: Vec<Value> = page.entries.iter().map(Entry::view).collect();
     let mut meta = counts_view(page.counts);
     // What stood behind a cursor this old, retention has removed.
@@ -81,19 +78,6 @@ pub fn is_consistent(request: &Request) -> Result<bool> {
     let given = http::parameter(request, "consistent");
     let query = given.map(|value| ("consistent".to_owned(), value.to_owned()));
     flag(&query.into_iter().collect(), "consistent")
-}
-
-fn limit(query: &BTreeMap<String, String>) -> Result<usize> {
-    let Some(text) = query.get("limit") else {
-        return Ok(DEFAULT_LIMIT);
-    };
-    let digits = text.bytes().all(|byte| byte.is_ascii_digit());
-    let limit = text.parse().ok();
-    let limit = limit.filter(|limit| digits && (1..=MAX_LIMIT).contains(limit));
-    limit.ok_or_else(|| {
-        let detail = format!("must be a whole number from 1 to {MAX_LIMIT}");
-        Error::BadQuery(vec![Violation::new("/limit", "range", detail)])
-    })
 }
 
 fn flag(query: &BTreeMap<String, String>, name: &str) -> Result<bool> {

@@ -9,7 +9,7 @@ use crate::id::{NotificationId, derived_tail};
 use crate::notification::{Draft, Notification, Recipient};
 use crate::outcome::Outcome;
 use crate::store::keys::Key;
-use crate::store::{Claim, Store};
+use crate::store::{Claim, Held, Store};
 use work::{Moments, Slot, Work};
 
 pub use schedule::send_scheduled;
@@ -93,20 +93,37 @@ pub async fn create_keyed(
         Claim::Known(guard) if guard.body_hash == key.body_hash => (guard, true),
         Claim::Known(_) => return Err(Error::KeyReused),
     };
+    let held = Held {
+        key: key.guard.clone(),
+        guard,
+        replayed,
+    };
+    create_held(store, clock, drafts, retention, (held, &key.seed)).await
+}
+
+/// Stores drafts under ids derived from `seed`, at moments that a guard holds which is there already.
+pub async fn create_held(
+    store: &Store,
+    clock: Clock,
+    drafts: &[Draft],
+    retention: u32,
+    (held, seed): (Held, &str),
+) -> Result<Accepted> {
     let slots = slots(drafts, |position, recipient| {
         let recipient = match recipient {
             Recipient::User(user) => user.as_str(),
             // No user id is empty.
             Recipient::Everyone => "",
         };
-        derived_tail(&key.seed, position, recipient)
+        derived_tail(seed, position, recipient)
     });
+    let replayed = held.replayed;
     let mut work = Work {
         store,
         clock,
         retention,
         slots,
-        moments: Moments::Guarded(&key.guard, guard),
+        moments: Moments::Guarded(&held.key, held.guard),
     };
     work.schedule(replayed).await?;
     if replayed {

@@ -20,6 +20,11 @@ use crate::error::{Error, Result, Violation};
 use crate::id::{DeviceId, NotificationId, UserId};
 use crate::json;
 
+/// Entries on a page, unless the query says otherwise.
+const DEFAULT_LIMIT: usize = 25;
+/// The most entries on a page.
+const MAX_LIMIT: usize = 100;
+
 /// Serves HTTP events with `handle` until the environment ends. Every answer is a response: an
 /// error returned to Lambda would become the gateway's own 500.
 pub async fn serve<F>(handle: F) -> Result<(), lambda_runtime::Error>
@@ -28,14 +33,26 @@ where
 {
     lambda_runtime::run(service_fn(async |event: LambdaEvent<Box<RawValue>>| {
         let id = event.context.request_id;
-        let outcome = match event::read(event.payload.get()) {
-            // On the heap: the future of a whole request is large.
-            Ok(request) => Box::pin(handle(&request)).await,
-            Err(error) => Err(error),
-        };
-        Ok::<ApiGatewayV2httpResponse, lambda_runtime::Error>(reply::response(outcome, &id))
+        let answer = answer(event.payload.get(), &id, async |request| {
+            handle(request).await
+        })
+        .await;
+        Ok::<ApiGatewayV2httpResponse, lambda_runtime::Error>(answer)
     }))
     .await
+}
+
+/// The answer to one HTTP event, for a function that gets other events too.
+pub async fn answer<F>(event: &str, request_id: &str, handle: F) -> ApiGatewayV2httpResponse
+where
+    F: AsyncFn(&Request) -> Result<Reply>,
+{
+    let outcome = match event::read(event) {
+        // On the heap: the future of a whole request is large.
+        Ok(request) => Box::pin(handle(&request)).await,
+        Err(error) => Err(error),
+    };
+    reply::response(outcome, request_id)
 }
 
 /// The route that the gateway matched, such as `GET /v1/me/notifications/{id}`.
@@ -50,21 +67,57 @@ pub fn route(request: &Request) -> &str {
 
 /// The body as JSON of at most `limit` bytes.
 pub fn body(request: &Request, limit: usize) -> Result<Value> {
+    if media_type(request)? != "application/json" {
+        return Err(Error::UnsupportedMediaType);
+    }
+    json::parse(request.body().as_ref(), limit)
+}
+
+/// The media type of the body in lower case, without its parameters; empty if the request names none.
+/// A body in another encoding is refused.
+pub fn media_type(request: &Request) -> Result<String> {
     let header = |name| {
         request
             .headers()
             .get(name)
             .map(|value| value.to_str().unwrap_or("?"))
     };
-    let media_type = header(CONTENT_TYPE).and_then(|value| value.split(';').next());
-    let is_json =
-        media_type.is_some_and(|value| value.trim().eq_ignore_ascii_case("application/json"));
     let is_plain =
         header(CONTENT_ENCODING).is_none_or(|value| value.eq_ignore_ascii_case("identity"));
-    if !is_json || !is_plain {
+    if !is_plain {
         return Err(Error::UnsupportedMediaType);
     }
-    json::parse(request.body().as_ref(), limit)
+    let media_type = header(CONTENT_TYPE).and_then(|value| value.split(';').next());
+    Ok(media_type.unwrap_or_default().trim().to_ascii_lowercase())
+}
+
+/// The bytes of the body.
+pub fn bytes(request: &Request) -> &[u8] {
+    request.body().as_ref()
+}
+
+/// The headers whose names begin with `prefix`, without it. A value that is no text is `None`.
+pub fn headers<'r>(request: &'r Request, prefix: &str) -> Vec<(&'r str, Option<&'r str>)> {
+    let headers = request.headers().iter();
+    let named = headers.filter_map(|(name, value)| {
+        let name = name.as_str().strip_prefix(prefix)?;
+        Some((name, value.to_str().ok()))
+    });
+    named.collect()
+}
+
+/// The `limit` of a page in a query: 1 to 100, 25 unless it says otherwise.
+pub fn limit(query: &BTreeMap<String, String>) -> Result<usize> {
+    let Some(text) = query.get("limit") else {
+        return Ok(DEFAULT_LIMIT);
+    };
+    let digits = text.bytes().all(|byte| byte.is_ascii_digit());
+    let limit = text.parse().ok();
+    let limit = limit.filter(|limit| digits && (1..=MAX_LIMIT).contains(limit));
+    limit.ok_or_else(|| {
+        let detail = format!("must be a whole number from 1 to {MAX_LIMIT}");
+        Error::BadQuery(vec![Violation::new("/limit", "range", detail)])
+    })
 }
 
 fn claim<'r>(request: &'r Request, name: &str) -> Option<&'r str> {

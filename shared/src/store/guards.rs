@@ -3,7 +3,9 @@
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use aws_sdk_dynamodb::operation::put_item::PutItemError;
+use aws_sdk_dynamodb::error::SdkError;
+use aws_sdk_dynamodb::operation::put_item::builders::PutItemFluentBuilder;
+use aws_sdk_dynamodb::operation::put_item::{PutItemError, PutItemOutput};
 use aws_sdk_dynamodb::operation::update_item::UpdateItemError;
 use aws_sdk_dynamodb::types::{AttributeValue, ReturnValue, ReturnValuesOnConditionCheckFailure};
 
@@ -14,7 +16,7 @@ use crate::error::{Error, Result};
 
 /// How long a key is remembered, in milliseconds: 24 h. The table drops rows later than that, so
 /// the age is checked here.
-const LIFE: i64 = 86_400_000;
+pub(super) const LIFE: i64 = 86_400_000;
 
 /// A request that was accepted under a key.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -39,7 +41,55 @@ pub enum Claim {
     Known(Guard),
 }
 
+/// A guard of a request, as its row has it now.
+#[derive(Debug, Clone)]
+pub struct Held {
+    /// The row.
+    pub key: Key,
+    /// What it says.
+    pub guard: Guard,
+    /// Whether it was there before this request.
+    pub replayed: bool,
+}
+
 impl Guard {
+    /// The guard of a request that is accepted now.
+    pub(super) fn accepted_at(now: Timestamp, body_hash: &str, nonce: &str) -> Guard {
+        Guard {
+            accepted: vec![now.as_millisecond()],
+            body_hash: body_hash.to_owned(),
+            nonce: nonce.to_owned(),
+        }
+    }
+
+    /// A put of the guard; if its condition fails, the answer has the row that is there.
+    pub(super) fn put(&self, put: PutItemFluentBuilder) -> PutItemFluentBuilder {
+        let accepted = self.accepted.iter().map(n).collect();
+        put.item("at", AttributeValue::L(accepted))
+            .item("h", s(&self.body_hash))
+            .item("n", s(&self.nonce))
+            .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld)
+    }
+
+    /// What the put of this guard found.
+    pub(super) fn claimed(
+        self,
+        put: Result<PutItemOutput, SdkError<PutItemError>>,
+    ) -> Result<Claim> {
+        let Err(error) = put else {
+            return Ok(Claim::New(self));
+        };
+        let found = match error.as_service_error() {
+            Some(PutItemError::ConditionalCheckFailedException(failed)) => failed.item.clone(),
+            _ => None,
+        };
+        let found = guard_in(found).ok_or_else(|| failure("the table", error))??;
+        if found.nonce == self.nonce {
+            return Ok(Claim::New(found));
+        }
+        Ok(Claim::Known(found))
+    }
+
     /// The moments at which rows of the request were accepted, oldest first.
     pub fn accepted(&self) -> Vec<Timestamp> {
         let moments = self.accepted.iter();
@@ -60,34 +110,15 @@ impl Store {
         nonce: &str,
     ) -> Result<Claim> {
         let at = now.as_millisecond();
-        let guard = Guard {
-            accepted: vec![at],
-            body_hash: body_hash.to_owned(),
-            nonce: nonce.to_owned(),
-        };
+        let guard = Guard::accepted_at(now, body_hash, nonce);
         let put = self.client.put_item().table_name(&self.table);
-        let put = put
-            .set_item(Some(item_key(key)))
+        let put = guard
+            .put(put.set_item(Some(item_key(key))))
             .item("f", n(at))
-            .item("at", AttributeValue::L(vec![n(at)]))
-            .item("h", s(body_hash))
-            .item("n", s(nonce))
             .item("expires_at", n((at + LIFE) / 1_000 + 1))
             .condition_expression("attribute_not_exists(pk) OR f <= :stale")
-            .expression_attribute_values(":stale", n(at - LIFE))
-            .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld);
-        let Err(error) = put.send().await else {
-            return Ok(Claim::New(guard));
-        };
-        let found = match error.as_service_error() {
-            Some(PutItemError::ConditionalCheckFailedException(failed)) => failed.item.clone(),
-            _ => None,
-        };
-        let found = guard_in(found).ok_or_else(|| failure("the table", error))??;
-        if found.nonce == nonce {
-            return Ok(Claim::New(found));
-        }
-        Ok(Claim::Known(found))
+            .expression_attribute_values(":stale", n(at - LIFE));
+        guard.claimed(put.send().await)
     }
 
     /// Says that a repeat is about to put rows under the guard's newest moment, or returns the guard

@@ -14,6 +14,8 @@
 //! | task for now        | `J#<job>#<chain>`                | `T#<step>`         |
 //! | task for later      | `Q#<minute>#<shard>`             | `<ulid>`, or `U#<user>` for the end of quiet hours |
 //! | sweep cursor        | `Q#cursor`                       | `-`                |
+//! | event               | `S#<subject>`                    | `E#<ulid>`         |
+//! | guard of an event without a time | `R##<source>#<id>`  | `-`                |
 //! | dead push, undecodable record | `D#<day>#<shard>`      | `<ulid>`           |
 
 use std::fmt::Write as _;
@@ -29,6 +31,9 @@ pub const NOTIFICATION_PREFIX: &str = "N#";
 
 /// What every broadcast's sort key begins with.
 pub const BROADCAST_PREFIX: &str = "B#";
+
+/// What every logged event's sort key begins with.
+pub const EVENT_PREFIX: &str = "E#";
 
 /// What the sort key of every task for now begins with.
 pub const STEP_PREFIX: &str = "T#";
@@ -59,6 +64,10 @@ pub enum Key {
     Broadcast(NotificationId),
     /// A request with an idempotency key: producer, key.
     Guard(String, String),
+    /// A logged event: what it is filed under, and its place there.
+    Event(String, NotificationId),
+    /// An event without a time: source, id.
+    EventGuard(String, String),
     /// Who holds an SNS endpoint now, by the last part of its ARN.
     Owner(String),
     /// What could not be handled: when it was met, and what tells it apart.
@@ -85,6 +94,9 @@ impl Key {
             | Key::Dedupe(user, _) => format!("U#{}", user.as_str()),
             Key::Broadcast(id) => broadcast_month(id.at()),
             Key::Guard(producer, key) => format!("R#{}#{}", encode(producer), encode(key)),
+            // No producer's name is empty.
+            Key::EventGuard(source, id) => format!("R##{}#{}", encode(source), encode(id)),
+            Key::Event(subject, _) => format!("S#{}", encode(subject)),
             Key::Owner(endpoint) => format!("T#{}", encode(endpoint)),
             Key::Dead(at, id) => dead_day(
                 &at.strftime("%Y-%m-%d").to_string(),
@@ -105,7 +117,8 @@ impl Key {
             Key::Marks(_) => MARKS.to_owned(),
             Key::Dedupe(_, key) => format!("K#{}", encode(key)),
             Key::Broadcast(id) => format!("{BROADCAST_PREFIX}{id}"),
-            Key::Guard(..) | Key::Owner(_) | Key::Cursor => "-".to_owned(),
+            Key::Event(_, id) => format!("{EVENT_PREFIX}{id}"),
+            Key::Guard(..) | Key::EventGuard(..) | Key::Owner(_) | Key::Cursor => "-".to_owned(),
             Key::Dead(_, id) => id.to_string(),
             Key::Job(_) => "A#job".to_owned(),
             Key::Chain(_, chain) => format!("A#{chain}"),
@@ -260,6 +273,11 @@ mod tests {
         let mut keys: Vec<Key> = ids.iter().map(|id| Key::Broadcast(*id)).collect();
         keys.extend(ids.iter().map(|id| Key::Dead(id.at(), *id)));
         keys.extend(texts.iter().map(|text| Key::Owner(text.clone())));
+        for subject in &texts {
+            keys.extend(ids.iter().map(|id| Key::Event(subject.clone(), *id)));
+            let guard = |id: &String| Key::EventGuard(subject.clone(), id.clone());
+            keys.extend(texts.iter().map(guard));
+        }
         for user in &users {
             keys.extend([Key::User(user.clone()), Key::Marks(user.clone())]);
             keys.extend(ids.iter().map(|id| Key::Notification(user.clone(), *id)));

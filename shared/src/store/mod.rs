@@ -1,6 +1,7 @@
 //! The table in the domain's words. No signature outside this folder names a type of AWS.
 
 mod dedupe;
+mod events;
 mod guards;
 mod inbox;
 pub mod keys;
@@ -17,7 +18,8 @@ mod users;
 mod writes;
 
 pub use dedupe::Holder;
-pub use guards::{Claim, Guard};
+pub use events::{LogRows, Logged};
+pub use guards::{Claim, Guard, Held};
 pub use inbox::{Examined, Mark, Rows};
 pub use marks::About;
 pub use pushes::{Replaced, Undecodable};

@@ -149,8 +149,8 @@ pub const MUTANTS: &[Mutant] = &[
     Mutant {
         name: "any media type is taken",
         file: "shared/src/http/mod.rs",
-        from: "if !is_json || !is_plain {",
-        to: "if !is_json && !is_plain {",
+        from: "if media_type(request)? != \"application/json\" {",
+        to: "if media_type(request)? == \"text/plain\" {",
         tests: &["it::hostile::f53_what_is_not_plain_json_is_an_unsupported_media_type"],
     },
     Mutant {

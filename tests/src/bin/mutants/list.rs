@@ -42,8 +42,8 @@ pub const MUTANTS: &[Mutant] = &[
     Mutant {
         name: "the nonce is ignored: an own lost reply looks like another's request",
         file: "shared/src/store/guards.rs",
-        from: "if found.nonce == nonce {",
-        to: "if found.nonce == nonce && nonce.is_empty() {",
+        from: "if found.nonce == self.nonce {",
+        to: "if found.nonce == self.nonce && self.nonce.is_empty() {",
         tests: &[
             "it::faults::f3_one_fault_at_any_call_to_the_table_is_survived_without_an_extra_row",
         ],
@@ -142,8 +142,8 @@ pub const MUTANTS: &[Mutant] = &[
     Mutant {
         name: "a cursor's checksum is not compared",
         file: "shared/src/page.rs",
-        from: "if rest[16..] == checksum(id, user, filter) {",
-        to: "if !checksum(id, user, filter).is_empty() {",
+        from: "if rest[16..] == checksum(id, owner, filter) {",
+        to: "if !checksum(id, owner, filter).is_empty() {",
         tests: &[
             "it::inbox::f42_a_cursor_that_is_not_ours_is_malformed",
             "shared::page::tests::f42_a_cursor_is_read_back_by_its_user_and_filter_alone",
@@ -152,8 +152,8 @@ pub const MUTANTS: &[Mutant] = &[
     Mutant {
         name: "a cursor is good for every user",
         file: "shared/src/page.rs",
-        from: "    hash.update(user.as_str());\n",
-        to: "    hash.update(&user.as_str()[..0]);\n",
+        from: "    hash.update(owner);\n",
+        to: "    hash.update(&owner[..0]);\n",
         tests: &[
             "it::inbox::f42_a_cursor_that_is_not_ours_is_malformed",
             "shared::page::tests::f42_a_cursor_is_read_back_by_its_user_and_filter_alone",

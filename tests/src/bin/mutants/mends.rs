@@ -15,8 +15,8 @@ pub const MUTANTS: &[Mutant] = &[
     Mutant {
         name: "ids are derived from what only this request has",
         file: "shared/src/create/mod.rs",
-        from: "derived_tail(&key.seed, position, recipient)",
-        to: "derived_tail(&key.nonce, position, recipient)",
+        from: "(held, &key.seed)",
+        to: "(held, &key.nonce)",
         tests: &[
             "it::create::f1_concurrent_repeats_of_a_batch_store_it_once",
             "it::idempotency::f1_i1_i2_copies_under_faults_store_each_row_once_and_it_can_be_read_at_once",
@@ -65,8 +65,8 @@ pub const MUTANTS: &[Mutant] = &[
     Mutant {
         name: "marks and pages are of whoever a cursor or an id names",
         file: "shared/src/page.rs",
-        from: "    hash.update(user.as_str());\n",
-        to: "    hash.update(&user.as_str()[user.as_str().len()..]);\n",
+        from: "    hash.update(owner);\n",
+        to: "    hash.update(&owner[owner.len()..]);\n",
         tests: &["it::isolation::f57_an_id_in_a_body_or_a_cursor_reaches_nobody_else"],
     },
     Mutant {

@@ -1,0 +1,31 @@
+//! Events: from HTTP, from the queue and from other event sources, into the action log; and the log's
+//! search.
+
+mod handler;
+mod http;
+mod ingest;
+mod queue;
+mod search;
+mod sources;
+
+use lambda_runtime::{LambdaEvent, run, service_fn};
+use serde_json::value::RawValue;
+use shared::{aws, telemetry};
+
+use handler::Handler;
+
+#[tokio::main(flavor = "current_thread")]
+async fn main() -> Result<(), lambda_runtime::Error> {
+    telemetry::init();
+    let handler = Handler {
+        store: aws::store().await?,
+        retention: aws::retention()?,
+        event_retention: aws::event_retention()?,
+        dead_letters: aws::dead_letters()?,
+    };
+    run(service_fn(async |event: LambdaEvent<Box<RawValue>>| {
+        let answer = handler.handle(&event.payload, &event.context.request_id);
+        answer.await.map_err(lambda_runtime::Error::from)
+    }))
+    .await
+}

@@ -1,0 +1,172 @@
+//! Events from queues and streams of messages. What cannot be taken now is asked for again; what can never be taken goes
+//! to the dead letters with the reason, and holds up nothing.
+
+use serde_json::{Value, json};
+use shared::clock::Clock;
+use shared::error::{Error, Result};
+use shared::event::Event;
+use shared::json;
+
+use crate::handler::Handler;
+use crate::http::{MAX_BATCH_BYTES, items, read};
+use crate::ingest::ingest_all;
+use crate::sources::{Message, unwrapped};
+
+/// What can never be taken.
+struct Dead {
+    body: String,
+    reason: String,
+}
+
+/// What became of a message so far.
+#[derive(Default)]
+struct Fate {
+    dead: Vec<Dead>,
+    failed: bool,
+}
+
+/// Takes messages, and names those that must come again.
+pub async fn take(handler: &Handler, messages: Vec<Message>, clock: Clock) -> Result<Value> {
+    let fates = ingest_messages(handler, &messages, clock).await;
+    let mut failures = Vec::new();
+    for (message, fate) in messages.iter().zip(fates) {
+        // Only once all else is done: a repeat would bury it again.
+        if !fate.failed && bury(handler, &fate.dead, clock).await.is_ok() {
+            continue;
+        }
+        let Some(identifier) = &message.identifier else {
+            return Err(again());
+        };
+        failures.push(json!({"itemIdentifier": identifier}));
+    }
+    Ok(json!({"batchItemFailures": failures}))
+}
+
+/// Takes messages of a source that repeats all of them or none.
+pub async fn take_all(handler: &Handler, messages: Vec<Message>, clock: Clock) -> Result<Value> {
+    let fates = ingest_messages(handler, &messages, clock).await;
+    if fates.iter().any(|fate| fate.failed) {
+        return Err(again());
+    }
+    for fate in fates {
+        bury(handler, &fate.dead, clock).await?;
+    }
+    Ok(json!({}))
+}
+
+/// Asks for everything again.
+fn again() -> Error {
+    Error::Unavailable {
+        what: "a batch of events",
+        source: "not all of it could be taken".into(),
+    }
+}
+
+async fn ingest_messages(handler: &Handler, messages: &[Message], clock: Clock) -> Vec<Fate> {
+    let mut fates: Vec<Fate> = messages.iter().map(|_| Fate::default()).collect();
+    let (mut events, mut origins) = (Vec::new(), Vec::new());
+    for (index, message) in messages.iter().enumerate() {
+        for (body, event) in parse(message) {
+            match event {
+                Ok(event) => {
+                    events.push(event);
+                    origins.push((index, body));
+                }
+                Err(error) => fates[index].dead.push(Dead {
+                    body,
+                    reason: reason(&error),
+                }),
+            }
+        }
+    }
+    let outcomes = ingest_all(handler, &events, clock).await;
+    for ((index, body), outcome) in origins.into_iter().zip(outcomes) {
+        match outcome {
+            Ok(_) => {}
+            Err(error) if is_final(&error) => {
+                fates[index].dead.push(Dead {
+                    body,
+                    reason: reason(&error),
+                });
+            }
+            Err(error) => {
+                tracing::warn!(error = %error.chain(), "an event must come again");
+                fates[index].failed = true;
+            }
+        }
+    }
+    fates
+}
+
+/// The events of a message, each with its text, or why there is none.
+fn parse(message: &Message) -> Vec<(String, Result<Event>)> {
+    let body = match &message.body {
+        Ok(body) => body,
+        Err((record, why)) => {
+            let error = Error::Malformed {
+                code: "undecodable",
+                detail: (*why).to_owned(),
+            };
+            return vec![(record.clone(), Err(error))];
+        }
+    };
+    let value = match json::parse(body.as_bytes(), MAX_BATCH_BYTES) {
+        Ok(value) => value,
+        Err(error) => return vec![(body.clone(), Err(error))],
+    };
+    if !value.is_array() {
+        return vec![(body.clone(), read(unwrapped(value), ""))];
+    }
+    match items(value) {
+        Err(error) => vec![(body.clone(), Err(error))],
+        // What dies of them dies alone.
+        Ok(items) => items
+            .into_iter()
+            .map(|item| (item.to_string(), read(unwrapped(item), "")))
+            .collect(),
+    }
+}
+
+/// Whether another try would end the same.
+fn is_final(error: &Error) -> bool {
+    match error {
+        Error::Malformed { .. }
+        | Error::Invalid(_)
+        | Error::BadQuery(_)
+        | Error::TooLarge(_)
+        | Error::UnsupportedMediaType
+        | Error::Forbidden(_)
+        | Error::NotFound
+        | Error::KeyReused => true,
+        Error::Conflict(_)
+        | Error::Throttled { .. }
+        | Error::Unavailable { .. }
+        | Error::Internal { .. } => false,
+    }
+}
+
+/// Why an event was refused, with every broken rule.
+fn reason(error: &Error) -> String {
+    let Error::Invalid(violations) = error else {
+        return error.to_string();
+    };
+    let rules = violations
+        .iter()
+        .map(|v| format!("{} {} ({})", v.pointer, v.detail, v.code));
+    rules.collect::<Vec<_>>().join("; ")
+}
+
+/// Sends what is dead to the dead letters.
+async fn bury(handler: &Handler, dead: &[Dead], clock: Clock) -> Result<()> {
+    for Dead { body, reason } in dead {
+        let sent = handler.dead_letters.send(body, reason, clock.now()).await;
+        match &sent {
+            Ok(()) => tracing::warn!(reason, "an event went to the dead letters"),
+            Err(error) => {
+                tracing::error!(error = %error.chain(), reason, "an event could not be buried")
+            }
+        }
+        sent?;
+    }
+    Ok(())
+}
