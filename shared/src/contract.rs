@@ -91,6 +91,11 @@ impl<'v> Fields<'v> {
         self.object.get(name).is_some_and(|value| !value.is_null())
     }
 
+    /// A field as it is, which stays to be taken.
+    pub fn get(&self, name: &str) -> Option<&Value> {
+        self.object.get(name).filter(|value| !value.is_null())
+    }
+
     /// Takes a field as it is.
     pub fn take(&mut self, name: &str) -> Option<Value> {
         self.object.remove(name).filter(|value| !value.is_null())

@@ -178,7 +178,7 @@ fn status(word: &str) -> Option<Status> {
 }
 
 /// The names on a path, separated by dots; `\.` is a dot inside a name.
-fn segments(path: &str) -> Vec<String> {
+pub fn segments(path: &str) -> Vec<String> {
     let mut segments = vec![String::new()];
     let mut chars = path.chars().peekable();
     while let Some(c) = chars.next() {
@@ -204,9 +204,14 @@ fn step<'v>(value: &'v Value, name: &str) -> Option<&'v Value> {
     }
 }
 
+/// What stands at a path: names of fields, and indexes of arrays.
+pub fn find<'v>(value: &'v Value, path: &[String]) -> Option<&'v Value> {
+    path.iter().try_fold(value, |at, name| step(at, name))
+}
+
 /// Equality as JSON means it: 1 is 1.0, whole numbers differ in their last digit, and the order of
 /// fields is nothing.
-fn is_equal(a: &Value, b: &Value) -> bool {
+pub fn is_equal(a: &Value, b: &Value) -> bool {
     match (a, b) {
         (Value::Number(a), Value::Number(b)) => canonical_number(a) == canonical_number(b),
         (Value::Array(a), Value::Array(b)) => {

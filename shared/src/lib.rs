@@ -35,6 +35,7 @@ pub mod push;
 pub mod push_options;
 pub mod queue;
 pub mod quiet_hours;
+pub mod rules;
 pub mod secrets;
 pub mod signing;
 pub mod sns;
