@@ -75,7 +75,7 @@ async fn an_event_is_found_by_whatever_it_says_and_by_nothing_else() {
         (&[("data.video.id", "\"42\"")], &[]),
         (&[("data.video.tags.1", "\"b\"")], &["1"]),
         (&[("data.count", "2")], &["2"]),
-        (&[("data.a\\.b.0.c", "null")], &["2"]),
+        (&[("data.a%5C.b.0.c", "null")], &["2"]),
         (
             &[
                 ("data.video", r#"{"tags":["a","b"],"id":42}"#),
