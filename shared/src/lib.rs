@@ -4,8 +4,8 @@
 //!
 //! `error` ← `id`, `clock`, `json`, `outgoing`, `signing` ← `contract`,
 //! `secrets`, `queue` ← `push_options`, `outcome`, `device`, `mutes`,
-//! `quiet_hours` ← `preferences`, `notification`, `page` ← `marks`, `filter`, `fold`, `task`, `event` ← `store` ←
-//! `broadcast`, `create`, `inbox`, `sns` ← `devices` ← `push`, `stream` ← `http`, `aws`, `telemetry`
+//! `quiet_hours` ← `preferences`, `notification`, `page` ← `marks`, `filter`, `fold`, `task`, `event` ← `rules` ←
+//! `store` ← `broadcast`, `create`, `inbox`, `rulebook`, `sns` ← `devices` ← `push`, `stream` ← `http`, `aws`, `telemetry`
 //!
 //! `clock` and `telemetry` read their variable in `aws`, where the environment is read.
 
@@ -35,6 +35,7 @@ pub mod push;
 pub mod push_options;
 pub mod queue;
 pub mod quiet_hours;
+pub mod rulebook;
 pub mod rules;
 pub mod secrets;
 pub mod signing;

@@ -6,14 +6,17 @@ use shared::clock::{self, Clock};
 use shared::error::{Error, Result};
 use shared::http::{self as web, Reply, Request};
 use shared::queue::Queue;
+use shared::rulebook::Rulebook;
 use shared::store::Store;
 
 use crate::sources::{self, Batch};
-use crate::{http, queue, search};
+use crate::{http, queue, rules, search};
 
 /// What every operation needs.
 pub struct Handler {
     pub store: Store,
+    /// What becomes of events.
+    pub rulebook: Rulebook,
     /// The life of a notification in seconds, unless its rule says otherwise.
     pub retention: u32,
     /// The life of a logged event in seconds, unless the rule of its type says otherwise.
@@ -48,6 +51,11 @@ impl Handler {
         let clock = Clock::starting(clock::wall());
         match web::route(request) {
             "POST /v1/events" => http::post(self, request, clock).await,
+            "PUT /v1/rules/{type}" => rules::put(self, request, clock.now()).await,
+            "GET /v1/rules/{type}" => rules::get(self, request).await,
+            "DELETE /v1/rules/{type}" => rules::delete(self, request).await,
+            "GET /v1/rules" => rules::list(self, request).await,
+            "POST /v1/rules/{type}/preview" => rules::preview(self, request, clock.now()).await,
             "GET /v1/events" => search::page(self, request, clock.now()).await,
             _ => Err(Error::NotFound),
         }

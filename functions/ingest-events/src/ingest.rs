@@ -4,12 +4,15 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use futures_util::stream::{self, StreamExt};
+use jiff::Timestamp;
 use shared::clock::Clock;
-use shared::create::{Receipt, create_held};
+use shared::create::{Receipt, Status, create_held, take_back};
 use shared::error::{Error, Result};
 use shared::event::Event;
-use shared::id::NotificationId;
+use shared::id::{NotificationId, UserId};
 use shared::notification::{Draft, Recipient};
+use shared::rules::{Nobody, Rendered};
+use shared::store::Held;
 
 use crate::handler::Handler;
 
@@ -26,52 +29,78 @@ pub struct Ingested {
     pub notifications: Vec<(Recipient, Receipt)>,
 }
 
-/// What the rule of an event's type makes of it.
+/// What is to be done with an event.
 struct Plan {
-    drafts: Vec<Draft>,
+    rendered: Rendered,
     /// How long the log keeps the event, in seconds.
     life: u32,
 }
 
-/// Logs an event once, and creates its notifications once, however often and however late it comes. What is
+/// Logs an event once, and does once what its rule says, however often and however late it comes. What is
 /// refused leaves nothing behind.
 pub async fn ingest(handler: &Handler, event: &Event, clock: Clock) -> Result<Ingested> {
-    let plan = plan(handler, event);
+    let plan = plan(handler, event, clock.now()).await?;
     let nonce = NotificationId::draw(clock.now()).to_string();
-    let held = handler
-        .store
-        .log(event, plan.life, clock.now(), &nonce)
-        .await?;
+    let log = handler.store.log(event, plan.life, clock.now(), &nonce);
+    let held = log.await?;
     let replayed = held.replayed;
-    if plan.drafts.is_empty() || held.is_settled(clock.now()) {
-        return Ok(Ingested {
-            replayed,
-            notifications: Vec::new(),
-        });
-    }
-    let seed = event.seed();
-    let stored = create_held(
-        &handler.store,
-        clock,
-        &plan.drafts,
-        handler.retention,
-        (held, &seed),
-    );
-    let accepted = stored.await?;
-    let recipients = plan.drafts.iter().flat_map(|draft| &draft.recipients);
-    let receipts = accepted.receipts.into_iter().flatten();
+    let notifications = match plan.rendered {
+        Rendered::Notify(draft) if !held.is_settled(clock.now()) => {
+            notify(handler, event, *draft, held, clock).await?
+        }
+        Rendered::Retract { dedupe_key, users } => {
+            let until = held.guard.accepted().first().copied();
+            let until = until.unwrap_or(clock.now());
+            let store = &handler.store;
+            let taken = take_back(store, &users, &dedupe_key, until, clock.now());
+            taken.await?.into_iter().map(retracted).collect()
+        }
+        Rendered::Notify(_) | Rendered::Nobody(_) => Vec::new(),
+    };
     Ok(Ingested {
         replayed,
-        notifications: recipients.cloned().zip(receipts).collect(),
+        notifications,
     })
 }
 
-/// No rules yet: every event is logged, and nobody is told.
-fn plan(handler: &Handler, _event: &Event) -> Plan {
-    Plan {
-        drafts: Vec::new(),
-        life: handler.event_retention,
-    }
+async fn notify(
+    handler: &Handler,
+    event: &Event,
+    draft: Draft,
+    held: Held,
+    clock: Clock,
+) -> Result<Vec<(Recipient, Receipt)>> {
+    let drafts = [draft];
+    let seed = event.seed();
+    let (store, retention) = (&handler.store, handler.retention);
+    let stored = create_held(store, clock, &drafts, retention, (held, &seed));
+    let receipts = stored.await?.receipts.into_iter().flatten();
+    let [draft] = drafts;
+    Ok(draft.recipients.into_iter().zip(receipts).collect())
+}
+
+fn retracted((user, id): (UserId, NotificationId)) -> (Recipient, Receipt) {
+    let status = Status::Retracted;
+    (Recipient::User(user), Receipt { id, status })
+}
+
+/// What the rule of an event's type makes of it. Without a rule it is logged, and nobody is told.
+async fn plan(handler: &Handler, event: &Event, now: Timestamp) -> Result<Plan> {
+    let Some(rule) = handler.rulebook.rule(&event.kind, now).await? else {
+        return Ok(Plan {
+            rendered: Rendered::Nobody(Nobody::NoRule),
+            life: handler.event_retention,
+        });
+    };
+    let rendered = rule.render(event, now).map_err(|broken| {
+        // Counted by this line: whoever sent it through a queue hears of it in no other way.
+        tracing::warn!(event_type = event.kind, broken = ?broken, "an event was refused by its rule");
+        Error::Invalid(broken)
+    })?;
+    Ok(Plan {
+        rendered,
+        life: rule.retention.unwrap_or(handler.event_retention),
+    })
 }
 
 fn late() -> Error {

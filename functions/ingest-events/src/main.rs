@@ -1,15 +1,17 @@
-//! Events: from HTTP, from the queue and from other event sources, into the action log; and the log's
-//! search.
+//! Events: from HTTP, from the queue and from other event sources, into the action log; the log's search; and
+//! the rules by which events become notifications.
 
 mod handler;
 mod http;
 mod ingest;
 mod queue;
+mod rules;
 mod search;
 mod sources;
 
 use lambda_runtime::{LambdaEvent, run, service_fn};
 use serde_json::value::RawValue;
+use shared::rulebook::Rulebook;
 use shared::{aws, telemetry};
 
 use handler::Handler;
@@ -17,8 +19,10 @@ use handler::Handler;
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), lambda_runtime::Error> {
     telemetry::init();
+    let store = aws::store().await?;
     let handler = Handler {
-        store: aws::store().await?,
+        rulebook: Rulebook::new(store.clone()),
+        store,
         retention: aws::retention()?,
         event_retention: aws::event_retention()?,
         dead_letters: aws::dead_letters()?,

@@ -1,6 +1,7 @@
 //! Accepting notifications: from checked drafts to durable rows.
 
 mod schedule;
+mod take_back;
 mod work;
 
 use crate::clock::Clock;
@@ -13,6 +14,7 @@ use crate::store::{Claim, Held, Store};
 use work::{Moments, Slot, Work};
 
 pub use schedule::send_scheduled;
+pub use take_back::take_back;
 
 /// The key of a request that may be repeated.
 pub struct RequestKey {

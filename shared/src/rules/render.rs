@@ -30,6 +30,8 @@ pub enum Rendered {
 /// Why nobody is told.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Nobody {
+    /// The event's type has no rule.
+    NoRule,
     /// The event is not as the rule's `when` wants it.
     Condition,
     /// The event names no recipient.
@@ -42,6 +44,7 @@ impl Nobody {
     /// The reason as the API tells it.
     pub fn word(self) -> &'static str {
         match self {
+            Nobody::NoRule => "no_rule",
             Nobody::Condition => "condition",
             Nobody::NoRecipient => "no_recipient",
             Nobody::OnlyActor => "only_actor",

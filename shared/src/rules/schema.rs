@@ -206,13 +206,25 @@ mod tests {
             (circle, "/$defs/a/items/$ref/items/$ref", "circular"),
             (json!({"$id": "https://example.com/"}), "/$id", of),
             (json!({"$dynamicRef": "#x"}), "/$dynamicRef", of),
-            (json!({"$schema": "https://example.com/own"}), "/$schema", of),
+            (
+                json!({"$schema": "https://example.com/own"}),
+                "/$schema",
+                of,
+            ),
             (json!({"type": "text"}), "/type", "schema"),
             (json!({"description": "x".repeat(16_384)}), "", "length"),
-            (json!({"items": {"pattern": "(a"}}), "/items/pattern", "schema"),
+            (
+                json!({"items": {"pattern": "(a"}}),
+                "/items/pattern",
+                "schema",
+            ),
         ];
         for (schema, at, code) in cases {
-            assert_eq!(parse(&schema).unwrap_err(), (at.to_owned(), code), "{schema}");
+            assert_eq!(
+                parse(&schema).unwrap_err(),
+                (at.to_owned(), code),
+                "{schema}"
+            );
         }
         for version in VERSIONS {
             assert!(parse(&json!({"$schema": version, "type": "object"})).is_ok());

@@ -254,7 +254,10 @@ fn a_rule_is_tried_on_its_sample_and_the_place_of_an_error_is_told() {
     let odd = event(json!({"actor": {"id": "b o", "name": "Bo"}, "post": {"owner": "ana"}}));
     refused(
         json!({"sample": odd}),
-        &[("/sample/data/actor/id", "format"), ("/sample/data/actor/id", "required")],
+        &[
+            ("/sample/data/actor/id", "format"),
+            ("/sample/data/actor/id", "required"),
+        ],
     );
     let contract = json!({"properties": {"post": {"required": ["title"]}}});
     refused(
@@ -391,7 +394,10 @@ fn an_event_that_cannot_be_told_is_refused_where_it_is_wrong() {
     ];
     for (data, at, code) in cases {
         let broken = render(contract.clone(), data.clone()).expect_err(&data.to_string());
-        let found: Vec<_> = broken.iter().map(|(at, code, _)| (at.as_str(), *code)).collect();
+        let found: Vec<_> = broken
+            .iter()
+            .map(|(at, code, _)| (at.as_str(), *code))
+            .collect();
         assert_eq!(found[0], (at, code), "{data} {broken:?}");
     }
     let big = json!({"actor": {"id": "bo", "name": "Bo"}, "post": {"owner": "ana"}, "text": "x".repeat(2_048)});

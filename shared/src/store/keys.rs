@@ -15,6 +15,7 @@
 //! | task for later      | `Q#<minute>#<shard>`             | `<ulid>`, or `U#<user>` for the end of quiet hours |
 //! | sweep cursor        | `Q#cursor`                       | `-`                |
 //! | event               | `S#<subject>`                    | `E#<ulid>`         |
+//! | rule                | `RULE`                           | `<event type>`     |
 //! | guard of an event without a time | `R##<source>#<id>`  | `-`                |
 //! | dead push, undecodable record | `D#<day>#<shard>`      | `<ulid>`           |
 
@@ -34,6 +35,9 @@ pub const BROADCAST_PREFIX: &str = "B#";
 
 /// What every logged event's sort key begins with.
 pub const EVENT_PREFIX: &str = "E#";
+
+/// The partition of the rules.
+pub const RULES: &str = "RULE";
 
 /// What the sort key of every task for now begins with.
 pub const STEP_PREFIX: &str = "T#";
@@ -68,6 +72,8 @@ pub enum Key {
     Event(String, NotificationId),
     /// An event without a time: source, id.
     EventGuard(String, String),
+    /// The rule for events of a type.
+    Rule(String),
     /// Who holds an SNS endpoint now, by the last part of its ARN.
     Owner(String),
     /// What could not be handled: when it was met, and what tells it apart.
@@ -97,6 +103,7 @@ impl Key {
             // No producer's name is empty.
             Key::EventGuard(source, id) => format!("R##{}#{}", encode(source), encode(id)),
             Key::Event(subject, _) => format!("S#{}", encode(subject)),
+            Key::Rule(_) => RULES.to_owned(),
             Key::Owner(endpoint) => format!("T#{}", encode(endpoint)),
             Key::Dead(at, id) => dead_day(
                 &at.strftime("%Y-%m-%d").to_string(),
@@ -118,6 +125,7 @@ impl Key {
             Key::Dedupe(_, key) => format!("K#{}", encode(key)),
             Key::Broadcast(id) => format!("{BROADCAST_PREFIX}{id}"),
             Key::Event(_, id) => format!("{EVENT_PREFIX}{id}"),
+            Key::Rule(kind) => encode(kind),
             Key::Guard(..) | Key::EventGuard(..) | Key::Owner(_) | Key::Cursor => "-".to_owned(),
             Key::Dead(_, id) => id.to_string(),
             Key::Job(_) => "A#job".to_owned(),
@@ -273,6 +281,7 @@ mod tests {
         let mut keys: Vec<Key> = ids.iter().map(|id| Key::Broadcast(*id)).collect();
         keys.extend(ids.iter().map(|id| Key::Dead(id.at(), *id)));
         keys.extend(texts.iter().map(|text| Key::Owner(text.clone())));
+        keys.extend(texts.iter().map(|text| Key::Rule(text.clone())));
         for subject in &texts {
             keys.extend(ids.iter().map(|id| Key::Event(subject.clone(), *id)));
             let guard = |id: &String| Key::EventGuard(subject.clone(), id.clone());
