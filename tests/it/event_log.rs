@@ -101,3 +101,57 @@ async fn an_event_is_found_by_whatever_it_says_and_by_nothing_else() {
     }
     assert_eq!(ids(&log(stack, &[("subject", "log")]).await), [""; 0]);
 }
+
+#[tokio::test]
+async fn pages_hold_every_event_once_and_a_cursor_belongs_to_its_search() {
+    let (stack, subject) = (shared(), unique("pages"));
+    let events: Vec<Value> = (0..7)
+        .map(|index| {
+            let mut event = event(&subject, &index.to_string());
+            event["time"] = json!(format!("2026-11-20T10:00:0{index}Z"));
+            event["data"]["even"] = json!(index % 2 == 0);
+            event
+        })
+        .collect();
+    let answer = post(stack, "application/json", &json!(events))
+        .await
+        .expect(207);
+    assert_eq!(answer["data"].as_array().unwrap().len(), 7);
+    for (filter, expected) in [
+        (None, "6 5 4 3 2 1 0"),
+        (Some(("data.even", "true")), "6 4 2 0"),
+        (Some(("since", "2026-11-20T10:00:03Z")), "6 5 4 3"),
+    ] {
+        let (mut found, mut next) = (Vec::new(), None::<String>);
+        loop {
+            let mut pairs = vec![("subject", &*subject), ("limit", "2")];
+            pairs.extend(filter);
+            pairs.extend(next.as_deref().map(|next| ("cursor", next)));
+            let page = log(stack, &pairs).await;
+            assert!(ids(&page).len() <= 2, "{page}");
+            found.extend(ids(&page).into_iter().map(str::to_owned));
+            next = page["page"]["next"].as_str().map(str::to_owned);
+            assert_eq!(page["page"]["has_more"], next.is_some());
+            let Some(next) = &next else { break };
+            // Of another subject, or of another search, it says nothing.
+            for other in [
+                vec![("subject", "other"), ("cursor", next)],
+                vec![("subject", &*subject), ("type", "x"), ("cursor", next)],
+            ] {
+                let path = format!("/v1/events{}", query(&other));
+                let refused = stack.producer().get(&path).await.expect(400);
+                assert_eq!(refused["code"], "invalid_cursor");
+            }
+        }
+        assert_eq!(found.join(" "), expected, "{filter:?}");
+    }
+}
+
+#[tokio::test]
+async fn i10_events_are_sent_and_searched_by_producers_alone() {
+    let stack = shared();
+    let ana = stack.user("ana");
+    let body = event("anything", "1");
+    assert_eq!(ana.post("/v1/events", &body).await.status, 401);
+    assert_eq!(ana.get("/v1/events?subject=anything").await.status, 401);
+}

@@ -236,6 +236,11 @@ impl Http {
         self.header("content-type", "application/json")
     }
 
+    /// The event as Lambda gets it.
+    pub fn event(&self) -> Value {
+        self.0.clone()
+    }
+
     /// Sends it; an error if the function gave no answer.
     pub async fn send(&self, function: &Function) -> Result<Reply, String> {
         let answer = function.invoke(self.0.to_string().into_bytes()).await;

@@ -21,6 +21,7 @@ mod dedupe;
 mod devices;
 mod docs;
 mod ending;
+mod event_cost;
 mod event_log;
 mod events;
 #[cfg(feature = "proof")]
@@ -35,6 +36,8 @@ mod hostile;
 mod idempotency;
 mod inbox;
 mod ingest;
+mod ingest_once;
+mod ingest_queue;
 mod isolation;
 #[cfg(feature = "proof")]
 mod kills;

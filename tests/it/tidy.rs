@@ -179,6 +179,8 @@ fn the_stream_trigger_has_its_safety_settings() {
     let names = [
         "TABLE_NAME",
         "RETENTION_DAYS",
+        "EVENT_RETENTION_DAYS",
+        "DEAD_EVENTS_URL",
         "FCM_APPLICATION_ARN",
         "APNS_APPLICATION_ARN",
         "APNS_SANDBOX_APPLICATION_ARN",

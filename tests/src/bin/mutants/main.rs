@@ -6,6 +6,7 @@
 
 mod applications;
 mod devices;
+mod events;
 mod inputs;
 mod later;
 mod list;
@@ -64,6 +65,7 @@ async fn run() -> Outcome<bool> {
         .chain(later::MUTANTS)
         .chain(time::MUTANTS)
         .chain(devices::MUTANTS)
+        .chain(events::MUTANTS)
         .chain(applications::MUTANTS)
         .filter(chosen)
         .collect();
