@@ -159,7 +159,7 @@ async fn what_can_never_be_taken_is_a_dead_letter_with_its_reason_and_holds_up_n
         let (_, reason) = found.iter().find(|(body, _)| body.contains(about)).unwrap();
         reason.clone()
     };
-    assert_eq!(reason("typeless"), "/1/type is required (required)");
+    assert_eq!(reason("typeless"), "/type is required (required)");
     assert!(reason("not JSON").starts_with("the body is not valid JSON"));
     assert_eq!(
         reason("other"),
