@@ -22,7 +22,7 @@ async fn fill(ground: &Ground, row: &Item, rows: usize, share: usize) {
         let mut row = row.clone();
         row.insert("sk".to_owned(), text(format!("E#{time}0{index:021}")));
         row.insert("i".to_owned(), text(format!("copy {index}")));
-        if index % share != 0 {
+        if !index.is_multiple_of(share) {
             row.insert("pk".to_owned(), text(format!("S#other{}", index % 997)));
         }
         let put = PutRequest::builder().set_item(Some(row)).build().unwrap();

@@ -19,8 +19,11 @@ pub fn event(subject: &str, id: &str) -> Value {
     })
 }
 
+/// Names and values of a query.
+type Pairs<'q> = &'q [(&'q str, &'q str)];
+
 /// The log of a subject, through the API.
-pub async fn log(stack: &Stack, pairs: &[(&str, &str)]) -> Value {
+pub async fn log(stack: &Stack, pairs: Pairs<'_>) -> Value {
     let path = format!("/v1/events{}", query(pairs));
     stack.producer().get(&path).await.expect(200)
 }
@@ -64,7 +67,7 @@ async fn an_event_is_found_by_whatever_it_says_and_by_nothing_else() {
     shown.as_object_mut().unwrap().remove("received_at");
     assert_eq!(shown, first);
     assert_eq!(all["page"], json!({"has_more": false, "next": null}));
-    let cases: [(&[(&str, &str)], &[&str]); 17] = [
+    let cases: [(Pairs, &[&str]); 17] = [
         (&[("type", "video.liked")], &["1"]),
         (&[("type", "Video Shared")], &["2"]),
         (&[("type", "video")], &[]),

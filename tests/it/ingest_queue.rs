@@ -174,7 +174,11 @@ async fn what_can_never_be_taken_is_a_dead_letter_with_its_reason_and_holds_up_n
     found.sort();
     assert_eq!(found.len(), 6, "{found:?}");
     // The one of a batch that died is a message of its own.
-    assert!(found.iter().any(|(body, _)| *body == typeless.to_string()));
+    assert!(
+        found
+            .iter()
+            .any(|(body, _)| serde_json::from_str::<Value>(body).ok().as_ref() == Some(&typeless))
+    );
     assert!(
         dead(shared(), "7")
             .await
