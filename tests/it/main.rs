@@ -75,9 +75,11 @@ mod redelivery;
 mod redrives;
 mod removal;
 mod retract;
+mod rules;
 mod schedules;
 mod small;
 mod stack;
+mod story;
 #[cfg(feature = "proof")]
 mod sweeps;
 mod table;

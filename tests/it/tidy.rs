@@ -213,9 +213,9 @@ fn no_step_is_left_out_and_nothing_is_left_to_do() {
     }
 }
 
-/// Rows are deleted by a retract, which frees a dedupe key, and by whoever ends a task.
+/// Rows are deleted by a retract, which frees a dedupe key, by whoever ends a task, and with a rule.
 #[test]
-fn only_two_roles_may_delete_rows() {
+fn only_three_roles_may_delete_rows() {
     let template = fs::read_to_string(root().join("template.yaml")).unwrap();
     let (mut role, mut may) = ("", Vec::new());
     for line in template.lines() {
@@ -229,5 +229,10 @@ fn only_two_roles_may_delete_rows() {
             may.push(role);
         }
     }
-    assert_eq!(may, ["CreateNotificationsRole", "RunTasksRole"]);
+    let expected = [
+        "CreateNotificationsRole",
+        "RunTasksRole",
+        "IngestEventsRole",
+    ];
+    assert_eq!(may, expected);
 }

@@ -22,6 +22,8 @@ pub use render::{Nobody, Rendered};
 
 /// The largest rule, in bytes of JSON.
 pub const MAX_RULE_BYTES: usize = 32_768;
+/// The shortest that an event is kept in the log, in seconds: for a day its row tells repeats.
+pub const MIN_RETENTION: u32 = 86_400;
 /// The longest that an event is kept in the log, in seconds: ten years.
 pub const MAX_RETENTION: u32 = 10 * 366 * 86_400;
 

@@ -6,7 +6,7 @@ use serde_json::{Map, Value};
 
 use super::schema::Schema;
 use super::template::{self, MAX_TEMPLATE};
-use super::{Action, Data, Form, MAX_RETENTION, Recipients, Rule};
+use super::{Action, Data, Form, MAX_RETENTION, MIN_RETENTION, Recipients, Rule};
 use crate::contract::{Fields, is_locale};
 use crate::error::Violation;
 use crate::event::Event;
@@ -50,7 +50,7 @@ pub fn rule(kind: &str, mut fields: Fields) -> Option<Rule> {
             "is required: what has this key is taken back",
         );
     }
-    let retention = fields.whole("retention", 60, MAX_RETENTION);
+    let retention = fields.whole("retention", MIN_RETENTION, MAX_RETENTION);
     let schema = read_schema(&mut fields);
     let sample = read_sample(&mut fields, kind);
     let action = if retracts {

@@ -12,6 +12,7 @@ mod later;
 mod list;
 mod mends;
 mod pushes;
+mod rules;
 mod stand_ins;
 mod tasks;
 mod time;
@@ -59,6 +60,7 @@ async fn run() -> Outcome<bool> {
         .iter()
         .chain(inputs::MUTANTS)
         .chain(pushes::MUTANTS)
+        .chain(rules::MUTANTS)
         .chain(stand_ins::MUTANTS)
         .chain(mends::MUTANTS)
         .chain(tasks::MUTANTS)
