@@ -31,13 +31,14 @@ impl Filler {
     }
 
     fn text(&mut self, at: &str, template: &str) -> Option<String> {
-        let rendered = template::render(template, &self.context);
-        rendered
-            .map_err(|detail| {
-                self.faults
-                    .push(Fault::in_rule(at.to_owned(), "template", detail))
-            })
-            .ok()
+        match template::render(template, &self.context) {
+            Ok(text) => Some(text),
+            Err(detail) => {
+                let fault = Fault::in_rule(at.to_owned(), "template", detail);
+                self.faults.push(fault);
+                None
+            }
+        }
     }
 
     /// A dedupe key, which is never cut and never empty: it would be another one.

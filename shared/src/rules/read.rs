@@ -361,7 +361,7 @@ fn read_data(fields: &mut Fields) -> Data {
     for (index, item) in items.iter().enumerate() {
         match item.as_str() {
             Some(path) if (1..=MAX_PATH).contains(&path.chars().count()) => {
-                paths.push(segments(path))
+                paths.push(segments(path));
             }
             _ => fields.refuse_item("data", index, "format", "must be a path, such as post.id"),
         }
