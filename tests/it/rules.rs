@@ -225,8 +225,8 @@ async fn what_is_taken_back_is_gone_and_a_repeat_does_not_take_what_came_later()
     put(&function, "liked", &rule("{{ actor.name }} likes it")).await;
     let mut unlike = liked("u", &users);
     unlike["type"] = json!("unliked");
-    let takes = json!({"retract": true, "recipients": {"path": "data.owner"}, "dedupe_key": "like:{{ actor.id }}", "sample": unlike});
-    assert_eq!(put(&function, "unliked", &takes).await.status, 201);
+    let back = json!({"retract": true, "recipients": {"path": "data.owner"}, "dedupe_key": "like:{{ actor.id }}", "sample": unlike});
+    assert_eq!(put(&function, "unliked", &back).await.status, 201);
     let early = send(&function, &unlike).await;
     assert_eq!((early.status, told(&early).len()), (201, 0));
 

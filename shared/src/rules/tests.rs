@@ -9,8 +9,10 @@ use super::{Rendered, Rule};
 use crate::event::Event;
 
 fn event(data: Value) -> Value {
-    json!({"specversion": "1.0", "id": "1", "source": "/likes", "type": "post.liked", "subject": "post:1",
-           "time": "2026-11-24T18:00:00Z", "data": data})
+    let mut event = json!({"specversion": "1.0", "id": "1", "source": "/likes", "type": "post.liked", "subject": "post:1",
+           "time": "2026-11-24T18:00:00Z"});
+    event["data"] = data;
+    event
 }
 
 fn liked() -> Value {
@@ -22,8 +24,11 @@ fn liked() -> Value {
 /// A rule of the least that there must be, with these fields replaced; `null` leaves one out.
 fn rule(fields: Value) -> Value {
     let mut rule = json!({"recipients": {"path": "data.post.owner"}, "title": "{{ actor.name }} liked it", "sample": liked()});
-    for (name, value) in fields.as_object().unwrap() {
-        rule[name] = value.clone();
+    let Value::Object(fields) = fields else {
+        panic!("no fields");
+    };
+    for (name, value) in fields {
+        rule[name] = value;
     }
     rule
 }
@@ -40,13 +45,24 @@ fn parse(fields: Value) -> Result<Rule, Vec<(String, &'static str, String)>> {
 
 #[track_caller]
 fn refused(fields: Value, expected: &[(&str, &str)]) {
-    let broken = parse(fields.clone()).expect_err(&fields.to_string());
+    let told = fields.to_string();
+    let broken = parse(fields).expect_err(&told);
     let mut found: Vec<(&str, &str)> = broken
         .iter()
         .map(|(at, code, _)| (at.as_str(), *code))
         .collect();
     found.sort_unstable();
-    assert_eq!(found, expected, "{fields} {broken:?}");
+    assert_eq!(found, expected, "{told} {broken:?}");
+}
+
+/// Each of these is refused there, with this code, whatever else is wrong.
+fn all_refused<const N: usize>(cases: [(Value, &str, &str); N]) {
+    for (fields, at, code) in cases {
+        let told = fields.to_string();
+        let broken = parse(fields).expect_err(&told);
+        let found = broken.iter().any(|(p, c, _)| p == at && *c == code);
+        assert!(found, "{told}: {broken:?}");
+    }
 }
 
 fn render(fields: Value, data: Value) -> Result<Rendered, Vec<(String, &'static str, String)>> {
@@ -91,87 +107,55 @@ fn every_broken_rule_of_a_rule_is_told_at_once() {
 }
 
 #[test]
-fn what_a_rule_may_say_is_checked_with_pointers() {
+fn recipients_are_said_in_one_of_the_known_ways() {
     let users: Vec<String> = (0..1_001).map(|n| format!("u{n}")).collect();
-    let paths: Vec<String> = (0..21).map(|n| format!("p{n}")).collect();
-    let when: Value = (0..21).map(|n| (format!("data.p{n}"), json!(1))).collect();
-    let long = "x".repeat(1_001);
-    let cases = [
-        (json!({"recipients": null}), "/recipients", "required"),
-        (json!({"recipients": "ana"}), "/recipients", "type"),
-        (json!({"recipients": {}}), "/recipients", "required"),
+    let both = json!({"path": "data.x", "users": ["ana"]});
+    let of = |recipients: Value| json!({ "recipients": recipients });
+    let users = of(json!({ "users": users }));
+    let twice = of(json!({"users": ["ana", "ana"]}));
+    let more = of(json!({"users": ["ana"], "role": "x"}));
+    let topic = of(json!({"topic": "thread:{{ subject }}"}));
+    all_refused([
+        (of(Value::Null), "/recipients", "required"),
+        (of(json!("ana")), "/recipients", "type"),
+        (of(json!({})), "/recipients", "required"),
+        (of(both), "/recipients", "required"),
+        (of(json!({"users": []})), "/recipients/users", "length"),
+        (users, "/recipients/users", "length"),
+        (twice, "/recipients/users/1", "duplicate"),
         (
-            json!({"recipients": {"path": "data.x", "users": ["ana"]}}),
-            "/recipients",
-            "required",
-        ),
-        (
-            json!({"recipients": {"users": []}}),
-            "/recipients/users",
-            "length",
-        ),
-        (
-            json!({"recipients": {"users": users}}),
-            "/recipients/users",
-            "length",
-        ),
-        (
-            json!({"recipients": {"users": ["ana", "ana"]}}),
-            "/recipients/users/1",
-            "duplicate",
-        ),
-        (
-            json!({"recipients": {"users": ["a#b"]}}),
+            of(json!({"users": ["a#b"]})),
             "/recipients/users/0",
             "format",
         ),
-        (
-            json!({"recipients": {"users": ["ana"], "role": "x"}}),
-            "/recipients/role",
-            "unknown_field",
-        ),
-        (
-            json!({"recipients": {"topic": "thread:{{ subject }}"}}),
-            "/recipients/topic",
-            "not_supported",
-        ),
-        (json!({"when": when}), "/when", "length"),
+        (more, "/recipients/role", "unknown_field"),
+        (topic, "/recipients/topic", "not_supported"),
+    ]);
+}
+
+#[test]
+fn what_a_rule_may_say_is_checked_with_pointers() {
+    let paths: Vec<String> = (0..21).map(|n| format!("p{n}")).collect();
+    let when: Value = (0..21).map(|n| (format!("data.p{n}"), json!(1))).collect();
+    let off = json!({"push": false, "locales": {"pt": {"title": "x"}}});
+    let back = json!({"retract": true, "dedupe_key": "k"});
+    let retract = json!({"retract": true, "title": null});
+    let id = json!({"sample": {"specversion": "1.0"}});
+    all_refused([
+        (json!({ "when": when }), "/when", "length"),
         (json!({"when": [1]}), "/when", "type"),
-        (json!({"data": paths}), "/data", "length"),
+        (json!({ "data": paths }), "/data", "length"),
         (json!({"data": [1]}), "/data/0", "format"),
         (json!({"title": null}), "/title", "required"),
-        (json!({"title": long}), "/title", "length"),
+        (json!({"title": "x".repeat(1_001)}), "/title", "length"),
         (json!({"body": 1}), "/body", "type"),
-        (
-            json!({"push": false, "locales": {"pt": {"title": "x"}}}),
-            "/locales",
-            "exclusive",
-        ),
+        (off, "/locales", "exclusive"),
         (json!({"push": 1}), "/push", "type"),
-        (
-            json!({"retract": true, "title": null}),
-            "/dedupe_key",
-            "required",
-        ),
-        (
-            json!({"retract": true, "dedupe_key": "k"}),
-            "/title",
-            "exclusive",
-        ),
-        (
-            json!({"sample": {"specversion": "1.0"}}),
-            "/sample/id",
-            "required",
-        ),
+        (retract, "/dedupe_key", "required"),
+        (back, "/title", "exclusive"),
+        (id, "/sample/id", "required"),
         (json!({"sample": []}), "/sample", "type"),
-    ];
-    for (fields, at, code) in cases {
-        let broken = parse(fields.clone()).expect_err(&fields.to_string());
-        assert!(
-            broken.iter().any(|(p, c, _)| p == at && *c == code),
-            "{fields}: {broken:?}"
-        );
-    }
+    ]);
     let mut sample = liked();
     sample["type"] = json!("post.shared");
     refused(json!({"sample": sample}), &[("/sample/type", "value")]);
@@ -183,45 +167,43 @@ fn what_a_rule_may_say_is_checked_with_pointers() {
     );
 }
 
-#[test]
-fn a_rule_is_tried_on_its_sample_and_the_place_of_an_error_is_told() {
-    let place = |fields: Value, at: &str, detail: &str| {
-        let broken = parse(fields.clone()).expect_err(&fields.to_string());
-        let found = broken
-            .iter()
-            .any(|(p, c, d)| p == at && *c == "template" && d.contains(detail));
-        assert!(found, "{fields}: {broken:?}");
-    };
-    place(
-        json!({"title": "{{ actor.nickname }}"}),
-        "/title",
-        "(line 1, column 4)",
-    );
-    place(
-        json!({"body": "like\nof {{ actor.name|shout }}"}),
-        "/body",
-        "(line 2, column 18)",
-    );
-    place(json!({"link": "{{ data.post }}"}), "/link", "no text");
-    place(
-        json!({"group": "é {{ unknown }}"}),
-        "/group",
-        "(line 1, column 6)",
-    );
-    place(
-        json!({"locales": {"pt": {"body": "{{ data.x }}"}}}),
-        "/locales/pt/body",
-        "column 4",
-    );
-    place(json!({"title": "{% include 'x' %}"}), "/title", "line 1");
-    let forever =
-        "{% for a in range(9999) %}{% for b in range(9999) %}{{ a }}{% endfor %}{% endfor %}";
-    place(json!({"body": forever}), "/body", "fuel");
-    place(json!({"body": "{{ 'x' * 90000000 }}"}), "/body", "fuel");
-    let bomb =
-        "{% set x = 'xxxxxxxx' %}".to_owned() + &"{% set x = x ~ x %}".repeat(40) + "{{ x }}";
-    place(json!({"body": bomb}), "/body", "fuel");
+#[track_caller]
+fn misplaced(fields: Value, at: &str, wanted: &str) {
+    let told = fields.to_string();
+    let broken = parse(fields).expect_err(&told);
+    let is_it =
+        |(p, c, d): &(String, &str, String)| p == at && *c == "template" && d.contains(wanted);
+    assert!(broken.iter().any(is_it), "{told}: {broken:?}");
+}
 
+#[test]
+fn the_place_of_an_error_in_a_template_is_told() {
+    let body = |template: &str| json!({ "body": template });
+    let title = json!({"title": "{{ actor.nickname }}"});
+    misplaced(title, "/title", "(line 1, column 4)");
+    let filter = body("like\nof {{ actor.name|shout }}");
+    misplaced(filter, "/body", "(line 2, column 18)");
+    misplaced(json!({"link": "{{ data.post }}"}), "/link", "no text");
+    let group = json!({"group": "é {{ unknown }}"});
+    misplaced(group, "/group", "(line 1, column 6)");
+    let locale = json!({"locales": {"pt": {"body": "{{ data.x }}"}}});
+    misplaced(locale, "/locales/pt/body", "column 4");
+    let include = json!({"title": "{% include 'x' %}"});
+    misplaced(include, "/title", "line 1");
+}
+
+#[test]
+fn a_template_may_neither_take_long_nor_grow() {
+    let nested = "{% for a in range(9999) %}".repeat(2) + "{{ a }}" + &"{% endfor %}".repeat(2);
+    let doubled = "{% set x = x ~ x %}".repeat(40);
+    let doubled = format!("{{% set x = 'xxxxxxxx' %}}{doubled}{{{{ x }}}}");
+    for template in [nested, doubled, "{{ 'x' * 90000000 }}".to_owned()] {
+        misplaced(json!({ "body": template }), "/body", "fuel");
+    }
+}
+
+#[test]
+fn a_rule_is_tried_on_its_sample() {
     refused(
         json!({"title": "{% if data.x is defined %}x{% endif %}"}),
         &[("/title", "length")],

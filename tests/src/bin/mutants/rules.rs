@@ -9,7 +9,7 @@ pub const MUTANTS: &[Mutant] = &[
         from: "rule.try_sample().map(|()| rule)",
         to: "Ok(rule)",
         tests: &[
-            "shared::rules::tests::a_rule_is_tried_on_its_sample_and_the_place_of_an_error_is_told",
+            "shared::rules::tests::the_place_of_an_error_in_a_template_is_told",
             "it::rules::a_refused_event_leaves_nothing_behind_and_can_come_again_after_a_mend",
         ],
     },
@@ -18,9 +18,7 @@ pub const MUTANTS: &[Mutant] = &[
         file: "shared/src/rules/template.rs",
         from: "UndefinedBehavior::Strict",
         to: "UndefinedBehavior::Chainable",
-        tests: &[
-            "shared::rules::tests::a_rule_is_tried_on_its_sample_and_the_place_of_an_error_is_told",
-        ],
+        tests: &["shared::rules::tests::the_place_of_an_error_in_a_template_is_told"],
     },
     Mutant {
         name: "null is an empty text",
@@ -36,9 +34,7 @@ pub const MUTANTS: &[Mutant] = &[
         file: "shared/src/rules/template.rs",
         from: "engine.set_fuel(Some(FUEL));",
         to: "engine.set_fuel(Some(FUEL * 100));",
-        tests: &[
-            "shared::rules::tests::a_rule_is_tried_on_its_sample_and_the_place_of_an_error_is_told",
-        ],
+        tests: &["shared::rules::tests::a_template_may_neither_take_long_nor_grow"],
     },
     Mutant {
         name: "one condition of several is enough",
