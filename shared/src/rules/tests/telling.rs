@@ -153,10 +153,7 @@ fn an_event_that_cannot_be_told_is_refused_where_it_is_wrong() {
     assert_eq!(draft(json!({}), big.clone()).content.data, None);
     let broken = render(json!({"data": true}), big.clone()).unwrap_err();
     assert_eq!((broken[0].0.as_str(), broken[0].1), ("/data", "length"));
-    let made = draft(
-        json!({"body": "{{ data.text | default(\"-\") }}"}),
-        big,
-    );
+    let made = draft(json!({"body": "{{ data.text | default(\"-\") }}"}), big);
     let body = made.content.body.unwrap();
     assert_eq!((body.chars().count(), body.ends_with('…')), (1_000, true));
 }

@@ -14,7 +14,7 @@ pub const MUTANTS: &[Mutant] = &[
         ],
     },
     Mutant {
-        name: "what is not there is an empty text",
+        name: "what is not there is false",
         file: "shared/src/rules/template.rs",
         from: "UndefinedBehavior::Strict",
         to: "UndefinedBehavior::Chainable",
