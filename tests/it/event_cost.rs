@@ -14,14 +14,14 @@ use crate::ground::{Ground, Http};
 
 type Item = HashMap<String, AttributeValue>;
 
-/// Copies a logged event `rows` times, all of them older; every `share`th stays under its subject.
+/// Copies a logged event `rows` times, all of them older and of one size; every `share`th stays under its subject.
 async fn fill(ground: &Ground, row: &Item, rows: usize, share: usize) {
     let text = |text: String| AttributeValue::S(text);
     let time = row["sk"].as_s().unwrap()[2..6].to_owned();
     let copy = |index: usize| {
         let mut row = row.clone();
         row.insert("sk".to_owned(), text(format!("E#{time}0{index:021}")));
-        row.insert("i".to_owned(), text(format!("copy {index}")));
+        row.insert("i".to_owned(), text(format!("copy {index:07}")));
         if !index.is_multiple_of(share) {
             row.insert("pk".to_owned(), text(format!("S#other{}", index % 997)));
         }

@@ -29,7 +29,10 @@ async fn every_mode_of_cloudevents_by_http_says_the_same() {
             _ => format!("%{byte:02x}"),
         })
         .collect();
-    let mut binary = post("application/json").body(body["data"].to_string());
+    // SDKs leave the type of the data out where it is JSON.
+    let untyped = stack.producer().request(Method::POST, "/v1/events");
+    let [mut binary, mut untyped] =
+        [post("application/json"), untyped].map(|request| request.body(body["data"].to_string()));
     for (name, value) in [
         ("ce-specversion", "1.0"),
         ("ce-id", "one"),
@@ -40,9 +43,14 @@ async fn every_mode_of_cloudevents_by_http_says_the_same() {
         ("ce-traceparent", "00-1"),
     ] {
         binary = binary.header(name, value);
+        untyped = untyped.header(name, value);
     }
     let batch = json!([body]).to_string();
-    for request in [binary, post("application/json").body(body.to_string())] {
+    for request in [
+        binary,
+        untyped,
+        post("application/json").body(body.to_string()),
+    ] {
         let answer = send(request).await;
         assert!(answer.replayed);
         assert_eq!(answer.expect(200)["data"]["status"], "duplicate");

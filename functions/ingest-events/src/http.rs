@@ -69,7 +69,8 @@ fn binary(request: &Request, media_type: &str) -> Result<Value> {
     // What belongs to the body has no header of its own.
     event.retain(|name, _| !name.starts_with("data") || name == "dataschema");
     if !bytes.is_empty() {
-        if !is_json(media_type) {
+        // SDKs leave the type out where it is the default.
+        if !media_type.is_empty() && !is_json(media_type) {
             return Err(Error::UnsupportedMediaType);
         }
         // Free, as everything inside `data` is.

@@ -163,7 +163,7 @@ async fn bury(handler: &Handler, dead: &[Dead], clock: Clock) -> Result<()> {
         match &sent {
             Ok(()) => tracing::warn!(reason, "an event went to the dead letters"),
             Err(error) => {
-                tracing::error!(error = %error.chain(), reason, "an event could not be buried")
+                tracing::error!(error = %error.chain(), reason, "an event could not be buried");
             }
         }
         sent?;
