@@ -1,16 +1,12 @@
 //! An event is logged once and told once, however often, however late and by whichever way it comes.
 
 use std::collections::BTreeSet;
-use std::time::Duration;
 
-use futures_util::future::join_all;
 use futures_util::stream::{self, StreamExt};
 use local::function::Function;
 use serde_json::{Value, json};
 use shared::id::NotificationId;
 
-use crate::chance::Chance;
-use crate::crashes::{at_every_point, doomed, full};
 use crate::event_log::event;
 use crate::ground::{Ground, Http, Reply, RowKey, create};
 use crate::ingest_queue::{failures, messages};
@@ -18,7 +14,7 @@ use crate::proxy::{Fault, Rule};
 use crate::stack::unique;
 
 /// Puts the rule that tells the fans of a video.
-async fn rule(function: &Function) {
+pub async fn rule(function: &Function) {
     let mut sample = event("video:1", "1");
     sample["data"]["fans"] = json!(["ana"]);
     let rule = json!({
@@ -32,18 +28,18 @@ async fn rule(function: &Function) {
 }
 
 /// An event about this subject that two users hear of, who are named after it.
-fn liked(subject: &str) -> Value {
+pub fn liked(subject: &str) -> Value {
     let mut liked = event(subject, &format!("{subject}-id"));
     liked["data"]["fans"] = json!([format!("{subject}-1"), format!("{subject}-2")]);
     liked
 }
 
-fn post(event: &Value) -> Http {
+pub fn post(event: &Value) -> Http {
     Http::new("POST /v1/events", "likes").json(event)
 }
 
 /// Sends an event, by HTTP or as a message of the queue; whether it was taken.
-async fn sent(function: &Function, event: &Value, by_queue: bool) -> bool {
+pub async fn sent(function: &Function, event: &Value, by_queue: bool) -> bool {
     if by_queue {
         return failures(function, &messages(&[event.to_string()]))
             .await
@@ -58,7 +54,7 @@ async fn sent(function: &Function, event: &Value, by_queue: bool) -> bool {
 }
 
 /// The log rows of a subject, and the notifications of its two users.
-async fn left(ground: &Ground, subject: &str) -> (usize, Vec<RowKey>) {
+pub async fn left(ground: &Ground, subject: &str) -> (usize, Vec<RowKey>) {
     let rows = ground.rows().await;
     let under = format!("S#{subject}");
     let logged = rows.keys().filter(|(pk, _)| *pk == under).count();
@@ -70,7 +66,7 @@ async fn left(ground: &Ground, subject: &str) -> (usize, Vec<RowKey>) {
 }
 
 #[track_caller]
-fn is_once((logged, told): &(usize, Vec<RowKey>), at: &str) {
+pub fn is_once((logged, told): &(usize, Vec<RowKey>), at: &str) {
     assert_eq!(*logged, 1, "{at}: log rows");
     let users: BTreeSet<&str> = told.iter().map(|(pk, _)| &**pk).collect();
     assert_eq!((told.len(), users.len()), (2, 2), "{at}: {told:?}");
@@ -109,48 +105,6 @@ async fn f1_i2_an_event_by_http_and_by_queue_in_any_order_hours_apart_is_told_on
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn f8_i2_an_event_killed_at_any_call_is_completed_by_its_repeat() {
-    let ground = Ground::new().await;
-    let healthy = ground.function("ingest-events", None);
-    rule(&healthy).await;
-    for (by_queue, timed) in [(false, true), (true, false)] {
-        let make = || {
-            let subject = unique("killed");
-            let mut liked = liked(&subject);
-            if !timed {
-                liked["time"] = Value::Null;
-            }
-            (subject, liked)
-        };
-        let proxy = ground.proxy(false).await;
-        let function = ground.function("ingest-events", Some(&proxy));
-        let (subject, event) = make();
-        assert!(sent(&function, &event, by_queue).await);
-        is_once(&left(&ground, &subject).await, "clean");
-        // The rule, the guard or the log row, and a row for each user.
-        let calls = proxy.calls("").len();
-        assert_eq!(calls, if timed { 4 } else { 5 });
-        at_every_point(calls, async |call, kill| {
-            let at = format!("{kill:?} at call {call} of {calls}");
-            let (subject, event) = make();
-            let (function, _proxy) = doomed(&ground, "ingest-events", call, kill).await;
-            let body = if by_queue {
-                messages(&[event.to_string()])
-            } else {
-                post(&event).event()
-            };
-            let first = function.invoke(body.to_string().into_bytes()).await;
-            assert!(first.is_err() || kill == Fault::KillAfterReply, "{at}");
-            for by_queue in [!by_queue, by_queue] {
-                assert!(sent(&healthy, &event, by_queue).await, "{at}");
-                is_once(&left(&ground, &subject).await, &at);
-            }
-        })
-        .await;
-    }
-}
-
-#[tokio::test(flavor = "multi_thread")]
 async fn i2_what_a_repeat_completes_hours_later_is_not_born_behind_a_watermark() {
     let ground = Ground::new().await;
     let proxy = ground.proxy(false).await;
@@ -175,49 +129,6 @@ async fn i2_what_a_repeat_completes_hours_later_is_not_born_behind_a_watermark()
         apart >= 5 * HOUR,
         "{apart} s apart: its moment is the repeat's"
     );
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn f1_i2_copies_of_an_event_at_the_same_time_under_faults_are_told_once() {
-    let faults = [
-        Fault::DropBefore,
-        Fault::DropAfter,
-        Fault::HalfReply,
-        Fault::Twice,
-        Fault::Delay(Duration::from_millis(40)),
-        Fault::Status(500, "InternalServerError"),
-        Fault::Status(400, "ThrottlingException"),
-    ];
-    let ground = Ground::new().await;
-    let proxy = ground.proxy(false).await;
-    let functions = [(); 2].map(|()| ground.function("ingest-events", Some(&proxy)));
-    let direct = ground.function("ingest-events", None);
-    rule(&direct).await;
-    let seeds = 1..=if full() { 1_000 } else { 12 };
-    let runs = stream::iter(seeds).map(async |seed| {
-        let mut chance = Chance::new(seed);
-        let subject = format!("{}x", unique("copies"));
-        let mut event = liked(&subject);
-        if chance.below(2) == 0 {
-            event["time"] = Value::Null;
-        }
-        for _ in 0..=chance.below(3) {
-            let (call, fault) = (1 + chance.below(6), faults[chance.below(faults.len())]);
-            proxy.add(Rule::on("", call..=call, fault).containing(&subject));
-        }
-        let copies: Vec<(usize, bool)> = (0..2 + chance.below(3))
-            .map(|copy| (copy % 2, chance.below(2) == 0))
-            .collect();
-        join_all(
-            copies
-                .iter()
-                .map(|(at, by_queue)| sent(&functions[*at], &event, *by_queue)),
-        )
-        .await;
-        assert!(sent(&direct, &event, false).await, "seed {seed}");
-        is_once(&left(&ground, &subject).await, &format!("seed {seed}"));
-    });
-    runs.buffer_unordered(4).collect::<Vec<()>>().await;
 }
 
 async fn answer(function: &Function, event: &Value) -> Reply {

@@ -36,6 +36,8 @@ mod hostile;
 mod idempotency;
 mod inbox;
 mod ingest;
+#[cfg(feature = "proof")]
+mod ingest_crashes;
 mod ingest_once;
 mod ingest_queue;
 mod isolation;

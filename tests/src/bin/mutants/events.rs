@@ -47,7 +47,7 @@ pub const MUTANTS: &[Mutant] = &[
         from: "if !held.is_settled(clock.now()) =>",
         to: "if !held.is_settled(clock.now()) && !replayed =>",
         tests: &[
-            "it::ingest_once::f8_i2_an_event_killed_at_any_call_is_completed_by_its_repeat",
+            "it::ingest_crashes::f8_i2_an_event_killed_at_any_call_is_completed_by_its_repeat",
             "it::ingest_once::i2_what_a_repeat_completes_hours_later_is_not_born_behind_a_watermark",
         ],
     },
@@ -56,7 +56,7 @@ pub const MUTANTS: &[Mutant] = &[
         file: "functions/ingest-events/src/ingest.rs",
         from: "let seed = event.seed();",
         to: "let seed = clock.now().to_string();",
-        tests: &["it::ingest_once::f8_i2_an_event_killed_at_any_call_is_completed_by_its_repeat"],
+        tests: &["it::ingest_crashes::f8_i2_an_event_killed_at_any_call_is_completed_by_its_repeat"],
     },
     Mutant {
         name: "extensions make another event",
