@@ -56,7 +56,9 @@ pub const MUTANTS: &[Mutant] = &[
         file: "functions/ingest-events/src/ingest.rs",
         from: "let seed = event.seed();",
         to: "let seed = clock.now().to_string();",
-        tests: &["it::ingest_crashes::f8_i2_an_event_killed_at_any_call_is_completed_by_its_repeat"],
+        tests: &[
+            "it::ingest_crashes::f8_i2_an_event_killed_at_any_call_is_completed_by_its_repeat",
+        ],
     },
     Mutant {
         name: "extensions make another event",
