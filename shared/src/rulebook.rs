@@ -4,11 +4,10 @@
 //! seconds at most, and at once in the instance that did it.
 
 use std::collections::HashMap;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use jiff::Timestamp;
-use tokio::sync::Mutex;
 
 use crate::error::{Error, Result};
 use crate::rules::Rule;
@@ -39,17 +38,17 @@ impl Rulebook {
 
     /// The rule for events of this type, as it was 10 seconds ago or later.
     pub async fn rule(&self, kind: &str, now: Timestamp) -> Result<Option<Arc<Rule>>> {
-        // Whoever comes meanwhile waits for the same answer.
-        let mut known = self.known.lock().await;
-        if let Some((at, rule)) = known.get(kind)
+        if let Some((at, rule)) = self.known().get(kind)
             && now.duration_since(*at).unsigned_abs() < KEPT
         {
             return Ok(rule.clone());
         }
+        // Not under the lock: while the table is slow, events of other types do not wait for this one.
         let rule = match self.store.rule(kind).await? {
             Some(stored) => Some(Arc::new(compiled(kind, stored.rule)?)),
             None => None,
         };
+        let mut known = self.known();
         if known.len() >= MAX_KNOWN {
             known.clear();
         }
@@ -58,8 +57,13 @@ impl Rulebook {
     }
 
     /// Reads the rule of this type again when it is needed next.
-    pub async fn forget(&self, kind: &str) {
-        self.known.lock().await.remove(kind);
+    pub fn forget(&self, kind: &str) {
+        self.known().remove(kind);
+    }
+
+    fn known(&self) -> MutexGuard<'_, Known> {
+        // Nothing panics while it holds the lock, and what it guards is whole at any time.
+        self.known.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

@@ -26,7 +26,7 @@ pub async fn put(handler: &Handler, request: &Request, now: Timestamp) -> Result
         updated_at: now,
     };
     let is_new = handler.store.put_rule(&stored).await?;
-    handler.rulebook.forget(&stored.kind).await;
+    handler.rulebook.forget(&stored.kind);
     let answer = json!({"data": view(&stored)});
     if is_new {
         return Reply::created(&answer);
@@ -46,7 +46,7 @@ pub async fn delete(handler: &Handler, request: &Request) -> Result<Reply> {
     http::query(request, &[])?;
     let kind = kind(request)?;
     handler.store.delete_rule(&kind).await?;
-    handler.rulebook.forget(&kind).await;
+    handler.rulebook.forget(&kind);
     Ok(Reply::no_content())
 }
 

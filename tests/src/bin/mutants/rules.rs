@@ -109,7 +109,7 @@ pub const MUTANTS: &[Mutant] = &[
     Mutant {
         name: "a rule that is put does not count where it was put",
         file: "functions/ingest-events/src/rules.rs",
-        from: "    handler.rulebook.forget(&stored.kind).await;\n",
+        from: "    handler.rulebook.forget(&stored.kind);\n",
         to: "",
         tests: &["it::rules::a_rule_counts_within_ten_seconds_and_at_once_where_it_was_put"],
     },
