@@ -10,7 +10,7 @@ use crate::proxy::{Fault, Rule};
 use crate::tasks::{Field, Phone, batch, pushes};
 
 impl Field {
-    async fn retract(&self, phone: &Phone, row: &RowKey) {
+    pub async fn retract(&self, phone: &Phone, row: &RowKey) {
         let request = Http::new("DELETE /v1/notifications/{id}", "likes");
         let request = request
             .path("id", &row.1[2..])

@@ -1,16 +1,16 @@
 //! Taking back: gone for its recipient, for repeats and for phones, and nobody else's.
 
-use std::time::Duration;
-
 use futures_util::future::join_all;
 use serde_json::{Value, json};
 
 use crate::caller::{Answer, Caller, query};
 use crate::create::{inbox, note};
 use crate::dedupe::{create, keyed};
+use crate::ground::stored;
 use crate::pushes;
 use crate::stack::{Stack, shared, unique};
 use crate::table;
+use crate::tasks::{self, Field, NOTHING_LEFT, batch};
 
 /// Query parameters.
 type Pairs<'q> = &'q [(&'q str, &'q str)];
@@ -187,29 +187,21 @@ async fn a_dedupe_key_is_free_after_a_retract_and_the_old_id_has_no_hold_on_it()
     assert_eq!((shown.len(), &shown[0]["id"]), (1, &json!(third)));
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread")]
 async fn f34_what_is_taken_back_before_its_push_is_not_pushed_and_stays_gone() {
-    let stack = shared();
-    let (user, token) = (unique("ana"), unique("error-throttled-3-"));
-    pushes::device(stack, &user, "phone", "fcm", &token).await;
-    let (_, gone, _) = create(stack, &note(&user)).await;
-    // SNS refuses all attempts of the first delivery, so the push is on its way now.
-    tokio::time::sleep(Duration::from_millis(100)).await;
-    assert_eq!(by_id(stack, &user, &gone).await.status, 204);
-    let kept = create(stack, &note(&user)).await.1;
-    // The stream keeps a user's order: with the second, the first is over.
-    let outcome = pushes::ended(stack, &user, &kept).await;
-    assert_eq!(outcome["s"], "sent");
-    let pushed = stack.pushes(&token).await;
-    let ids: Vec<&Value> = pushed
-        .iter()
-        .map(|push| &push["message"]["fcmV1Message"]["message"]["data"]["id"])
-        .collect();
-    assert_eq!(ids, [&json!(kept)]);
-    let row = table::get(stack, &user, &format!("N#{gone}"))
-        .await
-        .unwrap();
-    assert!(!row.contains_key("po") && !row.contains_key("t"), "{row:?}");
+    let field = Field::new().await;
+    let phone = field.phone("retract").await;
+    let gone = stored(&field.send(&phone.user, json!({})).await).remove(0);
+    let kept = stored(&field.send(&phone.user, json!({})).await).remove(0);
+    field.retract(&phone, &gone).await;
+    let answer = field.pusher.invoke(batch([&gone, &kept])).await.unwrap();
+    assert_eq!(answer, NOTHING_LEFT);
+    assert_eq!(field.outcome(&kept).await.0, "sent");
+    let pushed = tasks::pushes(&phone.token).await;
+    let ids: Vec<&Value> = pushed.iter().map(|push| &push["data"]["id"]).collect();
+    assert_eq!(ids, [&json!(kept.1[2..])]);
+    let row = field.ground.row(&gone.0, &gone.1).await.unwrap();
+    assert!(row.get("po").is_none() && row.get("t").is_none(), "{row}");
 }
 
 #[tokio::test]

@@ -81,7 +81,7 @@ impl Run<'_> {
         };
         let ended = offer.offer().await;
         *found = match &ended {
-            Ended::Open(reason, _) if *reason != Reason::TimeShort => Some(Found::Closed(*reason)),
+            Ended::Open(reason, _) if lasts(*reason) => Some(Found::Closed(*reason)),
             _ => offer.gone.map(Found::Gone),
         };
         ended
@@ -218,6 +218,14 @@ impl Offer<'_> {
     fn over(&self, state: State, reason: Reason) -> Ended {
         Ended::Done(over(state, reason), self.ambiguous)
     }
+}
+
+/// Whether the next push to the same device would meet the same, at the cost of a time-out or of nothing.
+fn lasts(reason: Reason) -> bool {
+    matches!(
+        reason,
+        Reason::Timeout | Reason::ApplicationDisabled | Reason::NotAllowed | Reason::Credentials
+    )
 }
 
 /// The end of a push to one device without a message id.
