@@ -9,16 +9,6 @@ use crate::ground::{Http, RowKey, stored};
 use crate::proxy::{Fault, Rule};
 use crate::tasks::{Field, Phone, batch, pushes};
 
-impl Field {
-    pub async fn retract(&self, phone: &Phone, row: &RowKey) {
-        let request = Http::new("DELETE /v1/notifications/{id}", "likes");
-        let request = request
-            .path("id", &row.1[2..])
-            .query(&format!("recipient={}", phone.user));
-        assert_eq!(request.send(&self.creator).await.unwrap().status, 204);
-    }
-}
-
 #[tokio::test(flavor = "multi_thread")]
 async fn what_is_taken_back_goes_from_the_screen_and_what_was_not_shown_makes_no_push() {
     let field = Field::new().await;

@@ -10,17 +10,22 @@ mod blast;
 mod broadcasts;
 mod caller;
 mod capacity;
+#[cfg(feature = "proof")]
 mod caps;
 mod chance;
+#[cfg(feature = "proof")]
 mod clearing;
 mod crashes;
 mod create;
 mod cursors;
+#[cfg(feature = "proof")]
 mod dead;
 mod dedupe;
 mod devices;
 mod docs;
+#[cfg(feature = "proof")]
 mod ending;
+#[cfg(feature = "proof")]
 mod event_cost;
 mod event_log;
 mod events;
@@ -38,6 +43,7 @@ mod inbox;
 mod ingest;
 #[cfg(feature = "proof")]
 mod ingest_crashes;
+#[cfg(feature = "proof")]
 mod ingest_once;
 mod ingest_queue;
 mod isolation;
@@ -48,8 +54,10 @@ mod lifecycle;
 mod machine;
 mod marking;
 mod marks;
+#[cfg(feature = "proof")]
 mod months;
 mod odd;
+#[cfg(feature = "proof")]
 mod once;
 #[cfg(feature = "proof")]
 mod outages;
@@ -60,8 +68,10 @@ mod parked;
 #[cfg(feature = "proof")]
 mod patience;
 mod paused;
+#[cfg(feature = "proof")]
 mod payloads;
 mod phones;
+#[cfg(feature = "proof")]
 mod platform_apps;
 mod platform_bench;
 #[cfg(feature = "proof")]
@@ -71,13 +81,17 @@ mod proxy;
 #[cfg(feature = "proof")]
 mod publishes;
 mod pushes;
+#[cfg(feature = "proof")]
 mod quiet;
+#[cfg(feature = "proof")]
 mod redelivery;
 #[cfg(feature = "proof")]
 mod redrives;
+#[cfg(feature = "proof")]
 mod removal;
 mod retract;
 mod rules;
+#[cfg(feature = "proof")]
 mod schedules;
 mod small;
 mod stack;
@@ -87,7 +101,9 @@ mod sweeps;
 mod table;
 mod tasks;
 mod tidy;
+#[cfg(feature = "proof")]
 mod time;
 mod totality;
+#[cfg(feature = "proof")]
 mod troubles;
 mod wire;

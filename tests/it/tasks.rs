@@ -114,6 +114,15 @@ impl Field {
         row.clone()
     }
 
+    /// Takes a notification back.
+    pub async fn retract(&self, phone: &Phone, row: &RowKey) {
+        let request = Http::new("DELETE /v1/notifications/{id}", "likes");
+        let request = request
+            .path("id", &row.1[2..])
+            .query(&format!("recipient={}", phone.user));
+        assert_eq!(request.send(&self.creator).await.unwrap().status, 204);
+    }
+
     /// Brings a row to the function that pushes.
     pub async fn push(&self, row: &RowKey) -> Vec<u8> {
         self.pusher.invoke(batch([row])).await.unwrap()
