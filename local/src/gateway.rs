@@ -255,7 +255,7 @@ mod tests {
             routes: Routes::new(&[route]).unwrap(),
             cors: None,
             functions: BTreeMap::new(),
-            signer: Signer::open(tempfile::tempdir().unwrap().path()).unwrap(),
+            signer: crate::tokens::tests::SIGNER.clone(),
             clock: Clock::default(),
             port: 0,
             body_time: Duration::from_millis(10),

@@ -226,4 +226,4 @@ impl JwtVerifier for Rsa<DecodingKey> {
 
 #[cfg(test)]
 #[path = "tokens_tests.rs"]
-mod tests;
+pub(crate) mod tests;

@@ -9,7 +9,7 @@ use std::sync::LazyLock;
 const ISSUER: &str = "https://issuer.local/a";
 
 static FOLDER: LazyLock<tempfile::TempDir> = LazyLock::new(|| tempfile::tempdir().unwrap());
-static SIGNER: LazyLock<Signer> = LazyLock::new(|| Signer::open(FOLDER.path()).unwrap());
+pub static SIGNER: LazyLock<Signer> = LazyLock::new(|| Signer::open(FOLDER.path()).unwrap());
 
 fn claims(changes: &Value) -> Value {
     let now = jsonwebtoken::get_current_timestamp();
