@@ -27,6 +27,11 @@ pub struct UserId(String);
 #[serde(transparent)]
 pub struct DeviceId(String);
 
+/// The name of a topic, chosen by producers; the same invariant as [`UserId`].
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct TopicId(String);
+
 /// The longest notification type, in characters.
 pub const MAX_TYPE: usize = 64;
 
@@ -53,6 +58,18 @@ impl UserId {
     }
 
     /// The id as it was given.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl TopicId {
+    /// The name, if it keeps the rule.
+    pub fn parse(text: &str) -> Option<TopicId> {
+        is_id(text).then(|| TopicId(text.to_owned()))
+    }
+
+    /// The name as it was given.
     pub fn as_str(&self) -> &str {
         &self.0
     }

@@ -1,6 +1,6 @@
 //! A notification: the rules for what a producer may send, and what a reader gets.
 
-use std::collections::HashSet;
+mod audience;
 
 use jiff::Timestamp;
 use serde::Serialize;
@@ -8,7 +8,7 @@ use serde_json::{Map, Value};
 
 use crate::contract::Fields;
 use crate::error::Violation;
-use crate::id::{DeviceId, ID_RULE, MAX_TYPE, NotificationId, TYPE_RULE, UserId, is_type};
+use crate::id::{DeviceId, MAX_TYPE, NotificationId, TYPE_RULE, TopicId, UserId, is_type};
 use crate::outcome::Outcome;
 use crate::push_options::{Push, parse_push};
 
@@ -73,6 +73,8 @@ pub struct Content {
 pub enum Recipient {
     /// One user's.
     User(UserId),
+    /// Those of a topic's members, which a job puts it into.
+    Topic(TopicId),
     /// Everyone's.
     Everyone,
 }
@@ -82,8 +84,10 @@ pub enum Recipient {
 pub struct Draft {
     /// What is said.
     pub content: Content,
-    /// To whom: 1 to [`MAX_RECIPIENTS`] users, no two the same; or everyone.
+    /// To whom: 1 to [`MAX_RECIPIENTS`] users, no two the same; or one topic; or everyone.
     pub recipients: Vec<Recipient>,
+    /// A member of the topic who is not told: who did it, where a rule leaves that one out.
+    pub without: Option<UserId>,
     /// The life of the rows in seconds; the stack's retention if absent.
     pub expires_in: Option<u32>,
     /// A natural key, of which each recipient has one live notification at most.
@@ -176,7 +180,7 @@ pub fn parse(
     violations: &mut Vec<Violation>,
 ) -> Option<Draft> {
     let mut fields = Fields::of(value, pointer, violations)?;
-    let recipients = parse_audience(&mut fields);
+    let recipients = audience::parse(&mut fields);
     let kind = parse_kind(&mut fields);
     let push = parse_push(&mut fields);
     let silent = push.as_ref().is_some_and(Push::is_silent);
@@ -221,6 +225,7 @@ pub fn parse(
     Some(Draft {
         content,
         recipients,
+        without: None,
         expires_in,
         dedupe_key,
         send_at,
@@ -239,62 +244,6 @@ pub fn check_life(draft: &Draft, retention: u32, pointer: &str, violations: &mut
             detail,
         ));
     }
-}
-
-/// `recipients`, or `"everyone": true`.
-fn parse_audience(fields: &mut Fields) -> Vec<Recipient> {
-    let everyone = fields.flag("everyone");
-    match (fields.take("recipients"), everyone) {
-        (Some(recipients), None) => {
-            let users = parse_recipients(fields, recipients);
-            users.into_iter().map(Recipient::User).collect()
-        }
-        (None, Some(true)) => vec![Recipient::Everyone],
-        (Some(_), Some(_)) => {
-            fields.refuse("everyone", "exclusive", "cannot be given beside recipients");
-            Vec::new()
-        }
-        (None, _) => {
-            fields.refuse("recipients", "required", "is required");
-            Vec::new()
-        }
-    }
-}
-
-fn parse_recipients(fields: &mut Fields, value: Value) -> Vec<UserId> {
-    let Value::Array(items) = value else {
-        fields.refuse("recipients", "type", "must be an array of user ids");
-        return Vec::new();
-    };
-    if !(1..=MAX_RECIPIENTS).contains(&items.len()) {
-        let detail = format!("must have 1 to {MAX_RECIPIENTS} user ids");
-        fields.refuse("recipients", "length", detail);
-        return Vec::new();
-    }
-    let mut seen = HashSet::new();
-    let mut recipients = Vec::with_capacity(items.len());
-    for (index, item) in items.iter().enumerate() {
-        match item.as_str().and_then(UserId::parse) {
-            None => {
-                let at = format!("{}/{index}", fields.at("recipients"));
-                let detail = format!("must have {ID_RULE}");
-                fields
-                    .violations()
-                    .push(Violation::new(at, "format", detail));
-            }
-            Some(user) => {
-                if !seen.insert(user.clone()) {
-                    let at = format!("{}/{index}", fields.at("recipients"));
-                    let detail = "is a recipient already";
-                    fields
-                        .violations()
-                        .push(Violation::new(at, "duplicate", detail));
-                }
-                recipients.push(user);
-            }
-        }
-    }
-    recipients
 }
 
 fn parse_kind(fields: &mut Fields) -> Option<String> {

@@ -17,7 +17,7 @@ pub fn write(id: NotificationId, owner: &str, filter: &str) -> String {
     let mut bytes = Vec::with_capacity(BYTES);
     bytes.push(VERSION);
     bytes.extend(id.to_bytes());
-    bytes.extend(checksum(id, owner, filter));
+    bytes.extend(checksum(&id.to_bytes(), owner, filter));
     BASE64_URL_SAFE_NO_PAD.encode(bytes)
 }
 
@@ -29,20 +29,46 @@ pub fn read(cursor: &str, owner: &str, filter: &str) -> Result<NotificationId> {
         let mut id = [0; 16];
         id.copy_from_slice(&rest[..16]);
         let id = NotificationId::from_bytes(id);
-        if rest[16..] == checksum(id, owner, filter) {
+        if rest[16..] == checksum(&rest[..16], owner, filter) {
             return Ok(id);
         }
     }
-    Err(Error::Malformed {
-        code: "invalid_cursor",
-        detail: "the cursor is not one that this list gave out for this user and filter".to_owned(),
-    })
+    Err(invalid())
 }
 
-fn checksum(id: NotificationId, owner: &str, filter: &str) -> [u8; 8] {
+/// A cursor that continues after a place which has no id, in the list of this owner and filter alone.
+pub fn write_place(place: &str, owner: &str, filter: &str) -> String {
+    let mut bytes = vec![VERSION];
+    bytes.extend(checksum(place.as_bytes(), owner, filter));
+    bytes.extend(place.as_bytes());
+    BASE64_URL_SAFE_NO_PAD.encode(bytes)
+}
+
+/// The place where a cursor of [`write_place`] continues.
+pub fn read_place(cursor: &str, owner: &str, filter: &str) -> Result<String> {
+    let bytes = BASE64_URL_SAFE_NO_PAD.decode(cursor).unwrap_or_default();
+    if let [VERSION, rest @ ..] = &bytes[..]
+        && let Some((sum, place)) = rest.split_at_checked(8)
+        && sum == checksum(place, owner, filter)
+        && let Ok(place) = std::str::from_utf8(place)
+    {
+        return Ok(place.to_owned());
+    }
+    Err(invalid())
+}
+
+/// What is said of a cursor that is none.
+pub fn invalid() -> Error {
+    Error::Malformed {
+        code: "invalid_cursor",
+        detail: "the cursor is not one that this list gave out for this user and filter".to_owned(),
+    }
+}
+
+fn checksum(place: &[u8], owner: &str, filter: &str) -> [u8; 8] {
     let mut hash = Sha256::new();
     hash.update([VERSION]);
-    hash.update(id.to_bytes());
+    hash.update(place);
     // An owner has no control characters, so the zero byte ends it.
     hash.update(owner);
     hash.update([0]);

@@ -30,6 +30,14 @@ mod event_cost;
 mod event_log;
 mod events;
 #[cfg(feature = "proof")]
+mod fan_out;
+#[cfg(feature = "proof")]
+mod fan_out_kills;
+#[cfg(feature = "proof")]
+mod fan_out_memory;
+#[cfg(feature = "proof")]
+mod fan_out_pace;
+#[cfg(feature = "proof")]
 mod faults;
 mod filters;
 mod flow;
@@ -103,6 +111,7 @@ mod tasks;
 mod tidy;
 #[cfg(feature = "proof")]
 mod time;
+mod topics;
 mod totality;
 #[cfg(feature = "proof")]
 mod troubles;

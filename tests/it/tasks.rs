@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 
 use aws_sdk_dynamodb::types::AttributeValue;
 use futures_util::future::join_all;
+use futures_util::stream::{self, StreamExt};
 use jiff::Timestamp;
 use local::function::Function;
 use serde_json::{Value, json};
@@ -183,7 +184,11 @@ impl Field {
                 assert_eq!(answer, NOTHING_LEFT, "{key:?}");
                 self.brought.lock().unwrap().insert(key.clone());
             });
-            join_all(ran).await;
+            // A few at a time, or each would have a process of its own.
+            stream::iter(ran)
+                .buffer_unordered(8)
+                .collect::<Vec<()>>()
+                .await;
         }
     }
 

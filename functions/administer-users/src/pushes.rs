@@ -10,7 +10,6 @@ use shared::id::NotificationId;
 use shared::push::Target;
 use shared::store::keys::DEAD_SHARDS;
 use shared::store::{Dead, Job, JobKind, Step};
-use shared::task::watchdog;
 
 use crate::handler::Handler;
 
@@ -120,14 +119,7 @@ pub async fn redrive(handler: &Handler, request: &Request, now: Timestamp) -> Re
             cursor: None,
         }],
     };
-    let what = Job {
-        kind: JobKind::Redrive,
-        created_at: now.as_millisecond(),
-        chains,
-        cancelled_at: None,
-    };
-    // The watchdog first: what is begun is also ended.
-    store.put_later(&watchdog(&job, now), now).await?;
+    let what = Job::new(JobKind::Redrive, chains, now);
     store.start_job(&job, &what, now).await?;
     Reply::accepted(&json!({"job": job, "read_units": units}))
 }

@@ -8,7 +8,7 @@ use shared::error::{Error, Result};
 use shared::http::{self, Reply, Request, item_problem};
 use shared::notification::{self, Draft, MAX_BATCH, MAX_RECIPIENTS};
 
-use crate::create::{is_nothing_new, results};
+use crate::create::{is_nothing_new, job, results};
 use crate::handler::Handler;
 
 /// The largest body, in bytes.
@@ -42,6 +42,9 @@ pub async fn create(handler: &Handler, request: &Request, clock: Clock) -> Resul
             let Some((draft, receipts)) = stored.next() else {
                 return Value::Null;
             };
+            if let Some(job) = job(draft, receipts) {
+                return json!({"status": 202, "job": job});
+            }
             let status = if is_nothing_new(receipts) { 200 } else { 201 };
             json!({"status": status, "data": results(draft, receipts)})
         })

@@ -1,10 +1,11 @@
-//! One notification for 1 to 1,000 recipients, or for everyone.
+//! One notification for 1 to 1,000 recipients, for the members of a topic, or for everyone.
 
 use serde_json::{Value, json};
 use shared::clock::Clock;
 use shared::create::{Receipt, Status};
 use shared::error::{Error, Result};
 use shared::http::{self, Reply, Request};
+use shared::id::NotificationId;
 use shared::notification::{self, Draft, Recipient};
 
 use crate::handler::Handler;
@@ -30,17 +31,24 @@ pub async fn create(handler: &Handler, request: &Request, clock: Clock) -> Resul
     let [draft] = &drafts;
     let receipts = accepted.receipts.first().map(Vec::as_slice);
     let receipts = receipts.unwrap_or_default();
-    let answer = json!({"data": results(draft, receipts)});
-    let reply = if is_nothing_new(receipts) {
-        Reply::ok(&answer)?
-    } else {
-        Reply::created(&answer)?
+    let reply = match job(draft, receipts) {
+        Some(job) => Reply::accepted(&json!({"job": job}))?,
+        None if is_nothing_new(receipts) => Reply::ok(&json!({"data": results(draft, receipts)}))?,
+        None => Reply::created(&json!({"data": results(draft, receipts)}))?,
     };
     Ok(if accepted.replayed {
         reply.header("idempotency-replayed", "true")
     } else {
         reply
     })
+}
+
+/// The job that tells the members, if the notification goes to a topic.
+pub fn job(draft: &Draft, receipts: &[Receipt]) -> Option<NotificationId> {
+    match (&draft.recipients[..], receipts) {
+        ([Recipient::Topic(_)], [receipt]) => Some(receipt.id),
+        _ => None,
+    }
 }
 
 /// Whether every recipient had it already.
@@ -58,12 +66,14 @@ pub fn results(draft: &Draft, receipts: &[Receipt]) -> Vec<Value> {
             let id = receipt.id.to_string();
             let status = match receipt.status {
                 Status::Created => "created",
+                Status::FanOut => "fan_out",
                 Status::Scheduled => "scheduled",
                 Status::Duplicate => "duplicate",
                 Status::Retracted => "retracted",
             };
             match recipient {
                 Recipient::User(user) => json!({"recipient": user, "id": id, "status": status}),
+                Recipient::Topic(topic) => json!({"topic": topic, "job": id}),
                 Recipient::Everyone => json!({"everyone": true, "id": id, "status": status}),
             }
         })

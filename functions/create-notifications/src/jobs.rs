@@ -5,23 +5,40 @@ use serde_json::json;
 use shared::error::{Error, Result};
 use shared::http::{self, Reply, Request};
 use shared::id::NotificationId;
+use shared::store::{JobKind, MEMBER_SHARDS};
 
 use crate::handler::Handler;
 
 /// The job that the path names; one that cannot exist is not found.
-fn job(request: &Request) -> Result<&str> {
-    let job = http::path_parameter(request, "job");
-    NotificationId::parse(job)
-        .map(|_| job)
-        .ok_or(Error::NotFound)
+fn job(request: &Request) -> Result<NotificationId> {
+    NotificationId::parse(http::path_parameter(request, "job")).ok_or(Error::NotFound)
+}
+
+/// A job that has not begun: a notification to a topic that is scheduled.
+async fn waiting(handler: &Handler, id: NotificationId) -> Result<Reply> {
+    let waits = handler.store.is_waiting(id).await?;
+    let state = if waits.ok_or(Error::NotFound)? {
+        "scheduled"
+    } else {
+        "cancelled"
+    };
+    Reply::ok(&json!({
+        "job": id,
+        "kind": JobKind::FanOut,
+        "state": state,
+        "written": 0,
+        "chains": {"open": MEMBER_SHARDS, "done": 0},
+        "created_at": null,
+    }))
 }
 
 /// How far a job is: the sum of what its chains say.
 pub async fn show(handler: &Handler, request: &Request) -> Result<Reply> {
     http::query(request, &[])?;
     let id = job(request)?;
-    let found = handler.store.job(id).await?;
-    let (job, chains) = found.ok_or(Error::NotFound)?;
+    let Some((job, chains)) = handler.store.job(&id.to_string()).await? else {
+        return waiting(handler, id).await;
+    };
     let done = chains.iter().filter(|chain| chain.done).count();
     let open = job.chains.len() - done.min(job.chains.len());
     let state = match (job.cancelled_at, open) {
@@ -43,6 +60,6 @@ pub async fn show(handler: &Handler, request: &Request) -> Result<Reply> {
 /// Stops a job: what a step has begun is finished. Doing it twice is doing it once.
 pub async fn cancel(handler: &Handler, request: &Request, now: Timestamp) -> Result<Reply> {
     http::query(request, &[])?;
-    handler.store.cancel_job(job(request)?, now).await?;
+    handler.store.stop_job(job(request)?, now).await?;
     Ok(Reply::no_content())
 }

@@ -10,7 +10,7 @@ use shared::rulebook::Rulebook;
 use shared::store::Store;
 
 use crate::sources::{self, Batch};
-use crate::{http, queue, rules, search};
+use crate::{http, queue, rules, search, topics};
 
 /// What every operation needs.
 pub struct Handler {
@@ -56,6 +56,12 @@ impl Handler {
             "DELETE /v1/rules/{type}" => rules::delete(self, request).await,
             "GET /v1/rules" => rules::list(self, request).await,
             "POST /v1/rules/{type}/preview" => rules::preview(self, request, clock.now()).await,
+            "PUT /v1/topics/{topic}/members/{user}" => {
+                topics::join(self, request, clock.now()).await
+            }
+            "DELETE /v1/topics/{topic}/members/{user}" => topics::leave(self, request).await,
+            "POST /v1/topics/{topic}/members" => topics::join_all(self, request, clock.now()).await,
+            "GET /v1/topics/{topic}/members" => topics::list(self, request).await,
             "GET /v1/events" => search::page(self, request, clock.now()).await,
             _ => Err(Error::NotFound),
         }

@@ -164,6 +164,7 @@ fn view(event: &Event, ingested: &Ingested) -> Value {
     let notifications = ingested.notifications.iter().map(|(recipient, receipt)| {
         let status = match receipt.status {
             Status::Created => "created",
+            Status::FanOut => "fan_out",
             Status::Scheduled => "scheduled",
             Status::Duplicate => "duplicate",
             Status::Retracted => "retracted",
@@ -171,6 +172,7 @@ fn view(event: &Event, ingested: &Ingested) -> Value {
         let id = receipt.id.to_string();
         match recipient {
             Recipient::User(user) => json!({"recipient": user, "id": id, "status": status}),
+            Recipient::Topic(topic) => json!({"topic": topic, "job": id}),
             Recipient::Everyone => json!({"everyone": true, "id": id, "status": status}),
         }
     });

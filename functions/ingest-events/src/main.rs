@@ -8,6 +8,7 @@ mod queue;
 mod rules;
 mod search;
 mod sources;
+mod topics;
 
 use lambda_runtime::{LambdaEvent, run, service_fn};
 use serde_json::value::RawValue;

@@ -8,7 +8,6 @@ use serde_json::{Value, json};
 use shared::error::Result;
 use shared::id::{NotificationId, derived_tail};
 use shared::store::{Job, JobKind, Step, Undecodable};
-use shared::task::watchdog;
 
 use crate::handler::{Handler, Time, unknown};
 
@@ -112,19 +111,12 @@ async fn act(handler: &Handler, letter: &Letter, time: Time) -> Result<()> {
         condition = context.condition,
         "Lambda gave up on a batch; its window is pushed again"
     );
-    let what = Job {
-        kind: JobKind::Redrive,
-        created_at: time.now().as_millisecond(),
-        chains: vec![Step::Redrive {
-            from: moment(from),
-            to: moment(to),
-            cursor: None,
-        }],
-        cancelled_at: None,
+    let first = Step::Redrive {
+        from: moment(from),
+        to: moment(to),
+        cursor: None,
     };
-    store
-        .put_later(&watchdog(&job, time.now()), time.now())
-        .await?;
+    let what = Job::new(JobKind::Redrive, vec![first], time.now());
     store.start_job(&job, &what, time.now()).await
 }
 

@@ -1,5 +1,6 @@
 //! Accepting notifications: from checked drafts to durable rows.
 
+mod fan_out;
 mod schedule;
 mod take_back;
 mod work;
@@ -13,6 +14,7 @@ use crate::store::keys::Key;
 use crate::store::{Claim, Held, Store};
 use work::{Moments, Slot, Work};
 
+pub use fan_out::{Told, tell_members};
 pub use schedule::send_scheduled;
 pub use take_back::take_back;
 
@@ -33,6 +35,8 @@ pub struct RequestKey {
 pub enum Status {
     /// Its row was stored, by this request or by the one it repeats.
     Created,
+    /// A job stores it for the members of a topic, or will once its schedule is due. The id is the job's.
+    FanOut,
     /// It is stored later.
     Scheduled,
     /// The recipient has a live one with the same dedupe key.
@@ -76,6 +80,7 @@ pub async fn create_drawn(
         moments: Moments::Drawn(vec![at]),
     };
     work.schedule(false).await?;
+    work.fan_out().await?;
     work.complete(true).await?;
     Ok(work.accepted(drafts, false))
 }
@@ -114,6 +119,8 @@ pub async fn create_held(
     let slots = slots(drafts, |position, recipient| {
         let recipient = match recipient {
             Recipient::User(user) => user.as_str(),
+            // No user id has this in it.
+            Recipient::Topic(topic) => &format!("#{}", topic.as_str()),
             // No user id is empty.
             Recipient::Everyone => "",
         };
@@ -128,6 +135,7 @@ pub async fn create_held(
         moments: Moments::Guarded(&held.key, held.guard),
     };
     work.schedule(replayed).await?;
+    work.fan_out().await?;
     if replayed {
         work.join().await?;
     }

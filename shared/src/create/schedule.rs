@@ -10,11 +10,11 @@ use futures_util::stream::{self, StreamExt, TryStreamExt};
 use jiff::Timestamp;
 
 use super::work::{Moments, Slot, Work, late};
-use super::{Status, row};
+use super::{Status, fan_out, row};
 use crate::clock::Clock;
 use crate::error::Result;
 use crate::id::NotificationId;
-use crate::notification::{Draft, Notification};
+use crate::notification::{Draft, Notification, Recipient};
 use crate::store::{PUTS_IN_FLIGHT, Store};
 use crate::task::{Later, due};
 
@@ -26,6 +26,14 @@ const ROUNDS: u32 = 5;
 /// The schedule's id under a moment.
 fn schedule_id(slot: &Slot, send_at: Timestamp, at: Timestamp) -> NotificationId {
     NotificationId::new(due(send_at, at), slot.tail)
+}
+
+/// What a slot ends with whose task is there.
+fn scheduled(slot: &Slot) -> Status {
+    match slot.recipient {
+        Recipient::Topic(_) => Status::FanOut,
+        Recipient::User(_) | Recipient::Everyone => Status::Scheduled,
+    }
 }
 
 impl Work<'_> {
@@ -64,7 +72,7 @@ impl Work<'_> {
         let found = self.store.schedules(&wanted).await?;
         for slot in &mut self.slots {
             if let Some(id) = ids(slot).into_iter().find(|id| found.contains(id)) {
-                slot.end(id, Status::Scheduled);
+                slot.end(id, scheduled(slot));
             }
         }
         Ok(())
@@ -80,7 +88,7 @@ impl Work<'_> {
             let id = schedule_id(slot, send_at, at);
             let later = Later::of_schedule(&row(slot, id, retention));
             store.put_later(&later, clock.now()).await?;
-            slot.end(id, Status::Scheduled);
+            slot.end(id, scheduled(slot));
             Ok(())
         };
         stream::iter(open)
@@ -91,7 +99,7 @@ impl Work<'_> {
     }
 }
 
-/// Stores a scheduled notification whose time has come, under the newest of the moments that its task
+/// Stores a scheduled notification whose time has come, or begins the job that does, under the newest of the moments that its task
 /// remembers; one that was stored under an earlier moment stays the only one.
 pub async fn send_scheduled(
     store: &Store,
@@ -99,10 +107,18 @@ pub async fn send_scheduled(
     scheduled: &Notification,
     moments: &[Timestamp],
 ) -> Result<()> {
+    if let Recipient::Topic(_) = scheduled.recipient {
+        let note = Notification {
+            schedule_id: Some(scheduled.id),
+            ..scheduled.clone()
+        };
+        return fan_out::start(store, note, None, clock.now()).await;
+    }
     let life = scheduled.expires_at - scheduled.id.at().as_second();
     let draft = Draft {
         content: scheduled.content.clone(),
         recipients: vec![scheduled.recipient.clone()],
+        without: None,
         expires_in: Some(u32::try_from(life).unwrap_or(u32::MAX)),
         dedupe_key: scheduled.dedupe_key.clone(),
         send_at: None,

@@ -16,13 +16,19 @@ use crate::error::{Error, Result};
 use crate::id::{NotificationId, UserId, millis};
 use crate::notification::{Draft, Notification, Recipient};
 use crate::store::keys::Key;
-use crate::store::{FRESH, Found, Guard, Holder, PUTS_IN_FLIGHT, Put, Store, Written};
+use crate::store::{
+    FRESH, Found, Guard, Holder, PUTS_IN_FLIGHT, Put, StepKey, Store, Telling, Written,
+};
 
 /// From this age on nobody puts a row under a moment any more: who began while it was fresh has
 /// ended, with a second to spare.
-const SETTLED: Duration = Duration::from_secs(4);
+pub const SETTLED: Duration = Duration::from_secs(4);
 /// A request is not worked on beyond this before the caller is told to try again.
 const PATIENCE: Duration = Duration::from_secs(7);
+/// A step of a job is worked on for longer: nobody waits, and a busy table takes its rows slowly.
+const PATIENCE_OF_STEP: Duration = Duration::from_secs(25);
+/// A moment that is kept in the table is used again for what a batch left open until it is that old.
+const REUSED: Duration = Duration::from_millis(500);
 /// How often a row is looked for that somebody else is about to put.
 const GLANCE: Duration = Duration::from_millis(50);
 
@@ -34,6 +40,8 @@ pub enum Moments<'w> {
     Guarded(&'w Key, Guard),
     /// Kept with the task that carries out a schedule.
     Recorded(Vec<Timestamp>),
+    /// Kept with the step of a job.
+    Told(&'w StepKey, &'w mut Telling),
 }
 
 impl Moments<'_> {
@@ -41,16 +49,38 @@ impl Moments<'_> {
         match self {
             Moments::Drawn(moments) | Moments::Recorded(moments) => moments.clone(),
             Moments::Guarded(_, guard) => guard.accepted(),
+            Moments::Told(_, telling) => telling.accepted(),
         }
     }
 
-    fn push(&mut self, now: Timestamp) -> Result<()> {
+    /// Takes a moment that nobody else knows of.
+    pub async fn push(&mut self, store: &Store, now: Timestamp) -> Result<()> {
         match self {
             Moments::Drawn(moments) => moments.push(now),
+            Moments::Told(key, telling) => {
+                if !store.begin_telling(key, telling, now).await? {
+                    // Somebody else runs the step.
+                    return Err(late());
+                }
+                telling.moments.push(now.as_millisecond());
+            }
             // A guard is extended in the table, a task when it is begun again.
             Moments::Guarded(..) | Moments::Recorded(_) => return Err(late()),
         }
         Ok(())
+    }
+
+    /// For how long rows are put before whoever asked for them is told to try again.
+    fn patience(&self) -> Duration {
+        match self {
+            Moments::Told(..) => PATIENCE_OF_STEP,
+            _ => PATIENCE,
+        }
+    }
+
+    /// Whether ids are nobody else's, so that rows go 25 to a call.
+    fn are_own(&self) -> bool {
+        matches!(self, Moments::Drawn(_) | Moments::Told(..))
     }
 }
 
@@ -138,7 +168,7 @@ impl Work<'_> {
             return Err(late());
         };
         let age = self.clock.since(at);
-        let drawn = matches!(self.moments, Moments::Drawn(_));
+        let drawn = self.moments.are_own();
         if age > FRESH && matches!(self.moments, Moments::Recorded(_)) {
             return Err(late());
         }
@@ -158,7 +188,7 @@ impl Work<'_> {
         let alone_here = if drawn { !tried } else { *alone };
         let wait = SETTLED.saturating_sub(self.clock.since(at));
         let wait = if alone_here { Duration::ZERO } else { wait };
-        if self.clock.elapsed() + wait > PATIENCE {
+        if self.clock.elapsed() + wait > self.moments.patience() {
             return Err(late());
         }
         let Moments::Guarded(key, guard) = &mut self.moments else {
@@ -168,7 +198,10 @@ impl Work<'_> {
                 self.look_up().await?;
             }
             self.slots.iter_mut().for_each(|slot| slot.tried = false);
-            return self.moments.push(self.clock.now());
+            if matches!(self.moments, Moments::Told(..)) && self.clock.since(at) <= REUSED {
+                return Ok(());
+            }
+            return self.moments.push(self.store, self.clock.now()).await;
         };
         if *alone {
             // All of our own puts have been waited for, so if nobody joined, nobody is writing.
@@ -191,7 +224,7 @@ impl Work<'_> {
         Ok(())
     }
 
-    fn is_open(&self) -> bool {
+    pub fn is_open(&self) -> bool {
         self.slots.iter().any(|slot| slot.receipt.is_none())
     }
 

@@ -17,7 +17,7 @@ use serde_json::Value;
 use serde_json::value::RawValue;
 
 use crate::error::{Error, Result, Violation};
-use crate::id::{DeviceId, NotificationId, UserId};
+use crate::id::{DeviceId, NotificationId, TopicId, UserId};
 use crate::json;
 
 /// Entries on a page, unless the query says otherwise.
@@ -166,6 +166,11 @@ pub fn device_id(request: &Request, name: &str) -> Result<DeviceId> {
 /// The user that the path names, under the name that the route gives it: for administrators alone.
 pub fn user_id(request: &Request, name: &str) -> Result<UserId> {
     id_in_path(request, name, UserId::parse)
+}
+
+/// The topic that the path names.
+pub fn topic_id(request: &Request) -> Result<TopicId> {
+    id_in_path(request, "topic", TopicId::parse)
 }
 
 fn id_in_path<T>(request: &Request, name: &str, parse: fn(&str) -> Option<T>) -> Result<T> {

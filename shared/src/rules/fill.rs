@@ -9,6 +9,7 @@ use super::{Data, Form};
 use crate::error::Violation;
 use crate::event::Event;
 use crate::filter::find;
+use crate::id::{ID_RULE, TopicId};
 use crate::notification::{self, Draft, MAX_DEDUPE_KEY};
 
 /// The longest title and body, in characters: what is longer is cut, since people write long things.
@@ -39,6 +40,17 @@ impl Filler {
                 None
             }
         }
+    }
+
+    /// The name of a topic.
+    pub fn topic(&mut self, template: &str) -> Option<String> {
+        let topic = self.text("/recipients/topic", template)?;
+        if TopicId::parse(&topic).is_none() {
+            let at = "/recipients/topic".to_owned();
+            let detail = format!("must have {ID_RULE}");
+            self.faults.push(Fault::in_rule(at, "format", detail));
+        }
+        Some(topic)
     }
 
     /// A dedupe key, which is never cut and never empty: it would be another one.
@@ -169,7 +181,8 @@ pub fn check(note: Value, now: Timestamp, mut faults: Vec<Fault>) -> Result<Draf
             detail,
         } = violation;
         let place = |from: &str| pointer.strip_prefix(from).map(str::to_owned);
-        if pointer == "/title" && code == "required" {
+        let said = pointer == "/title" && code == "required";
+        if said || pointer == "/topic" || pointer == "/recipients" && code == "required" {
             // It could not be made, which has been said.
             return None;
         }

@@ -51,6 +51,8 @@ enum Recipients {
     Path(Vec<String>),
     /// Always the same.
     Users(Vec<UserId>),
+    /// The members of the topic that this template names.
+    Topic(String),
 }
 
 /// What is done for each of them.

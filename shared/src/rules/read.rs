@@ -38,7 +38,7 @@ const NOTIFYING: [&str; 10] = [
 /// Reads the rule for events of this type.
 pub fn rule(kind: &str, mut fields: Fields) -> Option<Rule> {
     let retracts = fields.flag("retract").unwrap_or(false);
-    let recipients = read_recipients(&mut fields);
+    let recipients = read_recipients(&mut fields, retracts);
     let include_actor = fields.flag("include_actor").unwrap_or(false);
     let when = read_when(&mut fields);
     let (required, had_key) = (retracts, fields.has("dedupe_key"));
@@ -81,7 +81,7 @@ pub fn rule(kind: &str, mut fields: Fields) -> Option<Rule> {
     })
 }
 
-fn read_recipients(fields: &mut Fields) -> Option<Recipients> {
+fn read_recipients(fields: &mut Fields, retracts: bool) -> Option<Recipients> {
     let Some(value) = fields.take("recipients") else {
         fields.refuse("recipients", "required", "is required");
         return None;
@@ -98,13 +98,11 @@ fn read_recipients(fields: &mut Fields) -> Option<Recipients> {
         }
         ["users"] => read_users(&mut given).map(Recipients::Users),
         ["topic"] => {
-            read_template(&mut given, "topic");
-            given.refuse(
-                "topic",
-                "not_supported",
-                "notifications to topics are not supported yet",
-            );
-            None
+            if retracts {
+                let detail = "has no meaning in a rule that takes notifications back";
+                given.refuse("topic", "exclusive", detail);
+            }
+            read_template(&mut given, "topic").map(Recipients::Topic)
         }
         _ => {
             let rest: Vec<Option<Value>> = ways.into_iter().map(|way| given.take(way)).collect();

@@ -1,7 +1,7 @@
 //! From an event to what its rule makes of it.
 
 use jiff::Timestamp;
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
 use super::fill::{Filler, check};
 use super::{Action, Recipients, Rule};
@@ -184,23 +184,27 @@ impl Rule {
         if !self.when.iter().all(is_met) {
             return nobody(Nobody::Condition);
         }
+        let mut filler = Filler::new(&context);
+        let actor = event.actor_id().filter(|_| !self.include_actor);
+        if let (Recipients::Topic(template), Action::Notify(form)) =
+            (&self.recipients, &self.action)
+        {
+            let mut note = form.fill(event, &mut filler);
+            note.insert("topic".to_owned(), json!(filler.topic(template)));
+            let (mut draft, note) = self.checked(note, now, filler)?;
+            draft.without = actor.and_then(UserId::parse);
+            return Ok((Rendered::Notify(Box::new(draft)), note));
+        }
         let mut users = self.users(&context).map_err(|fault| vec![fault])?;
         if users.is_empty() {
             return nobody(Nobody::NoRecipient);
         }
-        if !self.include_actor {
-            users.retain(|user| Some(user.as_str()) != event.actor_id());
-        }
+        users.retain(|user| Some(user.as_str()) != actor);
         if users.is_empty() {
             return nobody(Nobody::OnlyActor);
         }
-        let mut filler = Filler::new(&context);
-        let dedupe_key = self
-            .dedupe_key
-            .as_ref()
-            .and_then(|template| filler.key(template));
         match &self.action {
-            Action::Retract => match dedupe_key {
+            Action::Retract => match self.key(&mut filler) {
                 Some(dedupe_key) if filler.faults.is_empty() => {
                     let shown = json!({"dedupe_key": dedupe_key, "recipients": users});
                     Ok((Rendered::Retract { dedupe_key, users }, shown))
@@ -210,14 +214,30 @@ impl Rule {
             Action::Notify(form) => {
                 let mut note = form.fill(event, &mut filler);
                 note.insert("recipients".to_owned(), json!(users));
-                if let Some(dedupe_key) = dedupe_key {
-                    note.insert("dedupe_key".to_owned(), Value::String(dedupe_key));
-                }
-                let note = Value::Object(note);
-                let draft = check(note.clone(), now, filler.faults)?;
+                let (draft, note) = self.checked(note, now, filler)?;
                 Ok((Rendered::Notify(Box::new(draft)), note))
             }
         }
+    }
+
+    fn key(&self, filler: &mut Filler) -> Option<String> {
+        let template = self.dedupe_key.as_ref();
+        template.and_then(|template| filler.key(template))
+    }
+
+    /// The notification with its dedupe key, by its own rules.
+    fn checked(
+        &self,
+        mut note: Map<String, Value>,
+        now: Timestamp,
+        mut filler: Filler,
+    ) -> Result<(Draft, Value), Vec<Fault>> {
+        if let Some(dedupe_key) = self.key(&mut filler) {
+            note.insert("dedupe_key".to_owned(), Value::String(dedupe_key));
+        }
+        let note = Value::Object(note);
+        let draft = check(note.clone(), now, filler.faults)?;
+        Ok((draft, note))
     }
 
     /// Who is told, no two the same, the actor included.
@@ -225,6 +245,7 @@ impl Rule {
         let path = match &self.recipients {
             Recipients::Users(users) => return Ok(users.clone()),
             Recipients::Path(path) => path,
+            Recipients::Topic(_) => return Ok(Vec::new()),
         };
         let pointer = pointer(path);
         let items = match find(context, path) {

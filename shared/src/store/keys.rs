@@ -6,6 +6,8 @@
 //! | user                | `U#<user>`                       | `A#user`           |
 //! | marks               | `U#<user>`                       | `A#marks`          |
 //! | dedupe guard        | `U#<user>`                       | `K#<dedupe key>`   |
+//! | membership          | `U#<user>`                       | `M#<topic>`        |
+//! | topic member        | `M#<topic>#<shard>`              | `U#<user>`         |
 //! | broadcast           | `B#<month>`                      | `B#<ulid>`         |
 //! | request guard       | `R#<producer>#<idempotency key>` | `-`                |
 //! | endpoint owner      | `T#<endpoint id>`                | `-`                |
@@ -22,8 +24,9 @@
 use std::fmt::Write as _;
 
 use jiff::Timestamp;
+use sha2::{Digest, Sha256};
 
-use crate::id::{NotificationId, UserId, fingerprint};
+use crate::id::{NotificationId, TopicId, UserId, fingerprint};
 use crate::notification::Recipient;
 use crate::task::{Name, Place};
 
@@ -53,6 +56,12 @@ pub const MARKS: &str = "A#marks";
 /// Dead rows of one day are spread over this many partitions.
 pub const DEAD_SHARDS: u8 = 8;
 
+/// The members of a topic are spread over this many partitions.
+pub const MEMBER_SHARDS: u32 = 32;
+
+/// What the sort key of every member begins with, and what comes after all of them.
+const MEMBERS: (&str, &str) = ("U#", "U$");
+
 /// The name of one row.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum Key {
@@ -64,6 +73,12 @@ pub enum Key {
     Marks(UserId),
     /// Which notification of a user has this dedupe key.
     Dedupe(UserId, String),
+    /// That a user is a member of a topic, where an erase finds it.
+    Membership(UserId, TopicId),
+    /// A member of a topic.
+    Member(TopicId, UserId),
+    /// A notification to a topic, as its job or schedule holds it: no row of its own.
+    ToTopic(TopicId, NotificationId),
     /// A notification for everyone.
     Broadcast(NotificationId),
     /// A request with an idempotency key: producer, key.
@@ -97,7 +112,10 @@ impl Key {
             Key::Notification(user, _)
             | Key::User(user)
             | Key::Marks(user)
+            | Key::Membership(user, _)
             | Key::Dedupe(user, _) => format!("U#{}", user.as_str()),
+            Key::Member(topic, user) => members(topic, member_shard(user)),
+            Key::ToTopic(topic, _) => format!("M#{}", topic.as_str()),
             Key::Broadcast(id) => broadcast_month(id.at()),
             Key::Guard(producer, key) => format!("R#{}#{}", encode(producer), encode(key)),
             // No producer's name is empty.
@@ -119,7 +137,9 @@ impl Key {
     /// The sort key.
     pub fn sk(&self) -> String {
         match self {
-            Key::Notification(_, id) => format!("{NOTIFICATION_PREFIX}{id}"),
+            Key::Notification(_, id) | Key::ToTopic(_, id) => format!("{NOTIFICATION_PREFIX}{id}"),
+            Key::Membership(_, topic) => format!("M#{}", topic.as_str()),
+            Key::Member(_, user) => member(user),
             Key::User(_) => USER.to_owned(),
             Key::Marks(_) => MARKS.to_owned(),
             Key::Dedupe(_, key) => format!("K#{}", encode(key)),
@@ -145,10 +165,16 @@ impl Key {
         UserId::parse(pk.strip_prefix("U#")?)
     }
 
-    /// The key of a notification's row.
+    /// The topic whose notifications have this partition key.
+    pub fn topic(pk: &str) -> Option<TopicId> {
+        TopicId::parse(pk.strip_prefix("M#")?)
+    }
+
+    /// The key of a notification's row; of one to a topic, what its job or schedule has instead.
     pub fn of(recipient: &Recipient, id: NotificationId) -> Key {
         match recipient {
             Recipient::User(user) => Key::Notification(user.clone(), id),
+            Recipient::Topic(topic) => Key::ToTopic(topic.clone(), id),
             Recipient::Everyone => Key::Broadcast(id),
         }
     }
@@ -157,6 +183,10 @@ impl Key {
     pub fn recipient(pk: &str, sk: &str) -> Option<(Recipient, NotificationId)> {
         if let Some(id) = sk.strip_prefix(BROADCAST_PREFIX) {
             return Some((Recipient::Everyone, NotificationId::parse(id)?));
+        }
+        if let Some(topic) = Key::topic(pk) {
+            let id = NotificationId::parse(sk.strip_prefix(NOTIFICATION_PREFIX)?)?;
+            return Some((Recipient::Topic(topic), id));
         }
         Key::notification(pk, sk).map(|(user, id)| (Recipient::User(user), id))
     }
@@ -168,6 +198,35 @@ impl Key {
         let id = NotificationId::parse(sk.strip_prefix(NOTIFICATION_PREFIX)?)?;
         Some((user, id))
     }
+}
+
+/// The partition of a part of a topic's members.
+pub fn members(topic: &TopicId, shard: u32) -> String {
+    format!("M#{}#{shard}", topic.as_str())
+}
+
+/// Which part of a topic's members a user belongs to.
+pub fn member_shard(user: &UserId) -> u32 {
+    u32::from(Sha256::digest(user.as_str().as_bytes())[0]) % MEMBER_SHARDS
+}
+
+fn member(user: &UserId) -> String {
+    format!("{}{}", MEMBERS.0, user.as_str())
+}
+
+/// The user of a member's sort key.
+pub fn member_in(sk: &str) -> Option<UserId> {
+    UserId::parse(sk.strip_prefix(MEMBERS.0)?)
+}
+
+/// The first and the last sort key of the members after one and up to another, in the order of their bytes.
+pub fn members_between(after: Option<&UserId>, up_to: Option<&UserId>) -> (String, String) {
+    // No id has a control character, so this is before any that begins like `after`.
+    let from = after.map(|after| member(after) + "\u{1}");
+    (
+        from.unwrap_or_else(|| MEMBERS.0.to_owned()),
+        up_to.map_or_else(|| MEMBERS.1.to_owned(), member),
+    )
 }
 
 /// The job, chain and step that a stream record's keys name.
@@ -289,6 +348,10 @@ mod tests {
         }
         for user in &users {
             keys.extend([Key::User(user.clone()), Key::Marks(user.clone())]);
+            for topic in texts.iter().filter_map(|text| TopicId::parse(text)) {
+                keys.push(Key::Member(topic.clone(), user.clone()));
+                keys.push(Key::Membership(user.clone(), topic));
+            }
             keys.extend(ids.iter().map(|id| Key::Notification(user.clone(), *id)));
             keys.extend(
                 texts

@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use super::keys::Key;
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, Source};
 use crate::id::{DeviceId, NotificationId, UserId};
 use crate::notification::{Actor, Content, Notification};
 use crate::outcome::Outcome;
@@ -166,12 +166,39 @@ fn moment(millis: i64) -> Option<Timestamp> {
     Timestamp::from_millisecond(millis).ok()
 }
 
-/// The row of a notification.
-pub fn to_item(notification: &Notification) -> Result<Item> {
+/// A notification inside another row, such as its job's.
+pub mod nested {
+    use serde::de::Error as _;
+    use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+    use super::{Row, from_row, to_row};
+    use crate::notification::Notification;
+
+    /// Writes it as the row that it would be.
+    #[expect(clippy::ref_option, reason = "serde hands over the field as it is")]
+    pub fn serialize<S: Serializer>(
+        notification: &Option<Box<Notification>>,
+        serializer: S,
+    ) -> Result<S::Ok, S::Error> {
+        let row = notification.as_deref().map(to_row);
+        row.serialize(serializer)
+    }
+
+    /// The inverse of [`serialize`].
+    pub fn deserialize<'de, D: Deserializer<'de>>(
+        deserializer: D,
+    ) -> Result<Option<Box<Notification>>, D::Error> {
+        let row = Option::<Row>::deserialize(deserializer)?;
+        let read = row.map(|row| from_row(row).map(Box::new).map_err(D::Error::custom));
+        read.transpose()
+    }
+}
+
+fn to_row(notification: &Notification) -> Row {
     let content = notification.content.clone();
     let key = Key::of(&notification.recipient, notification.id);
     let outcome = &notification.outcome;
-    let row = Row {
+    Row {
         pk: key.pk(),
         sk: key.sk(),
         v: VERSION,
@@ -197,8 +224,12 @@ pub fn to_item(notification: &Notification) -> Result<Item> {
         dedupe_key: notification.dedupe_key.clone(),
         schedule_id: notification.schedule_id,
         outcome: (*outcome != Outcome::default()).then(|| outcome.clone()),
-    };
-    serde_dynamo::to_item(row).map_err(|source| Error::Internal {
+    }
+}
+
+/// The row of a notification.
+pub fn to_item(notification: &Notification) -> Result<Item> {
+    serde_dynamo::to_item(to_row(notification)).map_err(|source| Error::Internal {
         what: "a notification could not be written as a row",
         source: source.into(),
     })
@@ -211,11 +242,19 @@ pub fn is_tombstone(item: &Item) -> bool {
 
 /// The notification of a row; an error for what is not one, or is of a newer version.
 pub fn from_item(item: Item) -> Result<Notification> {
-    let unreadable = |source| Error::Internal {
+    let row = serde_dynamo::from_item(item);
+    row.map_err(|error| unreadable(error.into()))
+        .and_then(from_row)
+}
+
+fn unreadable(source: Source) -> Error {
+    Error::Internal {
         what: "a row could not be read as a notification",
         source,
-    };
-    let row: Row = serde_dynamo::from_item(item).map_err(|error| unreadable(error.into()))?;
+    }
+}
+
+fn from_row(row: Row) -> Result<Notification> {
     if row.v > VERSION {
         let text = format!("it has version {}, known is {VERSION}", row.v);
         return Err(unreadable(text.into()));

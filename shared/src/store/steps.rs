@@ -1,5 +1,6 @@
 //! Tasks for now: a step that the stream runs, which puts the next. Steps form chains, chains a job.
 
+use futures_util::stream::{self, StreamExt, TryStreamExt};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
@@ -7,9 +8,13 @@ use aws_sdk_dynamodb::types::{AttributeValue, Put, TransactWriteItem};
 
 use super::keys::Key;
 use super::tasks::passed;
+use super::topics::MEMBER_SHARDS;
+use super::writes::PUTS_IN_FLIGHT;
 use super::{Store, decode, failure, item_key, n, s};
 use crate::error::{Error, Result};
 use crate::id::{NotificationId, UserId};
+use crate::notification::Notification;
+use crate::task::watchdog;
 
 /// How long a step outlives its running, in seconds: longer than the stream may still bring it.
 const STEP_LIFE: i64 = 2 * 86_400;
@@ -79,6 +84,38 @@ pub enum Step {
         #[serde(rename = "c", skip_serializing_if = "Option::is_none", default)]
         cursor: Option<String>,
     },
+    /// Tells some members of a topic, in the partition that has the chain's number.
+    FanOut(Telling),
+}
+
+/// A part of a topic's members that is told in one step: which, and what was done about them.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct Telling {
+    /// The member after whom it begins.
+    #[serde(rename = "c", skip_serializing_if = "Option::is_none", default)]
+    pub after: Option<UserId>,
+    /// The rows that the steps before it have written.
+    #[serde(rename = "w")]
+    pub written: u64,
+    /// The last member of it, once it was read for the first time: whoever joins or leaves then moves no other part.
+    #[serde(rename = "e", skip_serializing_if = "Option::is_none", default)]
+    pub end: Option<UserId>,
+    /// Whether nobody came after that one.
+    #[serde(rename = "l", default)]
+    pub last: bool,
+    /// The moments under which its rows may have been put, oldest first, in milliseconds since 1970.
+    #[serde(rename = "ms")]
+    pub moments: Vec<i64>,
+}
+
+impl Telling {
+    /// The moments under which its rows may have been put, oldest first.
+    pub fn accepted(&self) -> Vec<Timestamp> {
+        let moments = self.moments.iter();
+        moments
+            .filter_map(|ms| Timestamp::from_millisecond(*ms).ok())
+            .collect()
+    }
 }
 
 /// What a job is for.
@@ -87,10 +124,12 @@ pub enum Step {
 pub enum JobKind {
     /// Pushes of a time window or a day are tried again.
     Redrive,
+    /// The members of a topic are told.
+    FanOut,
 }
 
 /// A job.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Job {
     /// What it is for.
     #[serde(rename = "k")]
@@ -104,6 +143,42 @@ pub struct Job {
     /// When it was cancelled, in milliseconds since 1970.
     #[serde(rename = "x", skip_serializing_if = "Option::is_none", default)]
     pub cancelled_at: Option<i64>,
+    /// What the members of a topic are told; its recipient is the topic, and its id the job's.
+    #[serde(
+        rename = "n",
+        with = "super::row::nested",
+        skip_serializing_if = "Option::is_none",
+        default
+    )]
+    pub notification: Option<Box<Notification>>,
+    /// The member who is not told: who did it.
+    #[serde(rename = "no", skip_serializing_if = "Option::is_none", default)]
+    pub without: Option<UserId>,
+}
+
+impl Job {
+    /// A job of these chains, each with its first step.
+    pub fn new(kind: JobKind, chains: Vec<Step>, now: Timestamp) -> Job {
+        Job {
+            kind,
+            created_at: now.as_millisecond(),
+            chains,
+            cancelled_at: None,
+            notification: None,
+            without: None,
+        }
+    }
+
+    /// The job that tells the members of a topic.
+    pub fn fan_out(notification: Notification, without: Option<UserId>, now: Timestamp) -> Job {
+        let first = Step::FanOut(Telling::default());
+        let chains = vec![first; MEMBER_SHARDS as usize];
+        Job {
+            notification: Some(Box::new(notification)),
+            without,
+            ..Job::new(JobKind::FanOut, chains, now)
+        }
+    }
 }
 
 /// How far a chain is: set, never added, so that a step that is run twice counts once.
@@ -207,23 +282,50 @@ impl Store {
         Ok(TransactWriteItem::builder().put(put).build())
     }
 
-    /// Begins a job: the row first, then the first step of each chain. Repeating it is harmless.
+    /// Begins a job: its watchdog first, so that what is begun is also ended; then the row, and the first step of each
+    /// chain. Repeating it is harmless.
     pub async fn start_job(&self, job: &str, what: &Job, now: Timestamp) -> Result<()> {
+        self.put_later(&watchdog(job, now), now).await?;
         let end = now.as_second() + JOB_LIFE;
         let put = self.client.put_item().table_name(&self.table);
         let put = put
             .set_item(Some(item(&Key::Job(job.to_owned()), what, end)?))
             .condition_expression("attribute_not_exists(pk)");
         passed(put.send().await, "the job")?;
-        for (chain, step) in (0..).zip(&what.chains) {
+        let steps = (0..).zip(&what.chains).map(async |(chain, step)| {
             let key = StepKey {
                 job: job.to_owned(),
                 chain,
                 step: 0,
             };
-            self.put_step(&key, step, now).await?;
-        }
-        Ok(())
+            self.put_step(&key, step, now).await
+        });
+        let put = stream::iter(steps).buffer_unordered(PUTS_IN_FLIGHT);
+        put.try_collect().await
+    }
+
+    /// Writes down that rows of a part of a topic's members are about to be put under a moment, which becomes the last of
+    /// its moments, and where the part ends, if that was not known. `false` if somebody else was faster.
+    pub async fn begin_telling(
+        &self,
+        key: &StepKey,
+        telling: &Telling,
+        at: Timestamp,
+    ) -> Result<bool> {
+        let moment = AttributeValue::L(vec![n(at.as_millisecond())]);
+        let end = telling.end.as_ref().map_or("", UserId::as_str);
+        let update = self.client.update_item().table_name(&self.table);
+        let update = update
+            .set_key(Some(item_key(&key.key())))
+            .update_expression(
+                "SET ms = list_append(ms, :moment), e = if_not_exists(e, :end), l = :last",
+            )
+            .condition_expression("size(ms) = :count AND (attribute_not_exists(e) OR e = :end)")
+            .expression_attribute_values(":moment", moment)
+            .expression_attribute_values(":end", s(end))
+            .expression_attribute_values(":last", AttributeValue::Bool(telling.last))
+            .expression_attribute_values(":count", n(telling.moments.len()));
+        Ok(passed(update.send().await, "the task")?.is_some())
     }
 
     /// A job and the progress of its chains; `None` if there is no such job.

@@ -308,7 +308,14 @@ impl Store {
                 )
                 .expression_attribute_values(":pk", s(&pk));
             if passed(update.send().await, "the schedule")?.is_some() {
-                // Of a run that failed it is not known whether it stored the row.
+                if let Recipient::Topic(_) = recipient {
+                    // Of a run that failed it is not known whether it began the job.
+                    return match self.cancel_job(&id.to_string(), now).await {
+                        Ok(()) | Err(Error::NotFound) => Ok(Cancelled::Yes),
+                        Err(error) => Err(error),
+                    };
+                }
+                // Nor is it known whether it stored the row.
                 for moment in moments_in(&item) {
                     let stored = NotificationId::new(moment, id.tail());
                     match self.retract(recipient, stored, now).await {

@@ -61,7 +61,7 @@ fn the_actor_is_left_out_and_nobody_is_told_twice() {
             .into_iter()
             .map(|recipient| match recipient {
                 Recipient::User(user) => user.as_str().to_owned(),
-                Recipient::Everyone => panic!("everyone"),
+                other => panic!("{other:?}"),
             });
         users.collect::<Vec<_>>()
     };
