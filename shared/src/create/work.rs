@@ -29,6 +29,8 @@ const PATIENCE: Duration = Duration::from_secs(7);
 const PATIENCE_OF_STEP: Duration = Duration::from_secs(25);
 /// A moment that is kept in the table is used again for what a batch left open until it is that old.
 const REUSED: Duration = Duration::from_millis(500);
+/// The longest pause of a step while the table is busy.
+const LONGEST_BREATH: Duration = Duration::from_secs(1);
 /// How often a row is looked for that somebody else is about to put.
 const GLANCE: Duration = Duration::from_millis(50);
 
@@ -137,16 +139,19 @@ impl Work<'_> {
             one.tried = true;
             return Ok(());
         }
+        let told = matches!(self.moments, Moments::Told(..));
         let id = |slot: &Slot| NotificationId::new(at, slot.tail);
         let rows: Vec<Notification> = untried
             .iter()
             .map(|slot| row(slot, id(slot), self.retention))
             .collect();
-        let written = self.store.put_batches(&rows, self.clock).await?;
+        let written = self.store.put_batches(&rows, self.clock, told).await?;
         for (slot, written) in untried.into_iter().zip(written) {
             match written {
                 Written::Stored => slot.end(id(slot), Status::Created),
                 Written::Perhaps => slot.tried = true,
+                // Somebody waits for a request: row by row it hears sooner that the table is busy.
+                Written::Throttled => slot.tried = !told,
                 Written::Not => {}
             }
         }
@@ -193,7 +198,11 @@ impl Work<'_> {
         }
         let Moments::Guarded(key, guard) = &mut self.moments else {
             // A table that leaves rows of a batch open is asked more slowly.
-            tokio::time::sleep(wait.max(GLANCE)).await;
+            let breath = match self.moments {
+                Moments::Told(..) => breath(self.clock.elapsed()),
+                _ => GLANCE,
+            };
+            tokio::time::sleep(wait.max(breath)).await;
             if tried {
                 self.look_up().await?;
             }
@@ -381,6 +390,13 @@ async fn end_as_put(
     };
     slot.end_as(id, found.unwrap_or(what));
     Ok(())
+}
+
+/// The pause of a step that has been held up for so long: the busier the table, the rarer it is asked, and never by all at once.
+fn breath(held_up: Duration) -> Duration {
+    let base = (held_up / 4).clamp(GLANCE, LONGEST_BREATH);
+    let jitter = getrandom::u32().map_or(0.0, |random| f64::from(random) / f64::from(u32::MAX));
+    base.mul_f64(0.5 + jitter / 2.0)
 }
 
 /// Of several rows some may be stored, and an answer of 4xx says that nothing is.

@@ -13,5 +13,6 @@ mod turns;
 mod wait;
 
 pub use deliver::{Limits, Pusher, Target, Undone};
+pub use pace::Pace;
 pub use quiet::Summary;
 pub use trial::{Text, Trial, try_out};

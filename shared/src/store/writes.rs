@@ -1,6 +1,7 @@
 //! Notifications going in.
 
 use std::collections::{HashMap, HashSet};
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::time::Duration;
 
 use aws_sdk_dynamodb::types::{PutRequest, WriteRequest};
@@ -45,6 +46,8 @@ pub enum Written {
     Stored,
     /// It is not stored.
     Not,
+    /// It is not stored: the table takes no more at the moment.
+    Throttled,
     /// The table's answer was lost.
     Perhaps,
 }
@@ -97,10 +100,25 @@ impl Store {
     }
 
     /// Stores notifications whose ids were drawn for this call, 25 to a request, and says of each
-    /// what became of it.
-    pub async fn put_batches(&self, rows: &[Notification], clock: Clock) -> Result<Vec<Written>> {
+    /// what became of it. If it `yields`, no batch is begun after one that the table did not take all of.
+    pub async fn put_batches(
+        &self,
+        rows: &[Notification],
+        clock: Clock,
+        yields: bool,
+    ) -> Result<Vec<Written>> {
+        let busy = AtomicBool::new(false);
         let batches = stream::iter(rows.chunks(BATCH))
-            .map(|batch| self.put_batch(batch, clock))
+            .map(async |batch| {
+                if yields && busy.load(Relaxed) {
+                    return Ok(vec![Written::Not; batch.len()]);
+                }
+                let written = self.put_batch(batch, clock).await?;
+                if written.iter().any(|one| *one != Written::Stored) {
+                    busy.store(true, Relaxed);
+                }
+                Ok(written)
+            })
             .buffered(BATCHES_IN_FLIGHT);
         let written: Vec<Vec<Written>> = batches.try_collect().await?;
         Ok(written.concat())
@@ -125,6 +143,9 @@ impl Store {
             Ok(answer) => answer,
             Err(error) => {
                 let error = failure("the table", error);
+                if let Error::Throttled { .. } = error {
+                    return Ok(vec![Written::Throttled; batch.len()]);
+                }
                 tracing::info!(error = %error.chain(), "a batch is finished row by row");
                 return Ok(vec![Written::Perhaps; batch.len()]);
             }
