@@ -7,6 +7,7 @@
 mod applications;
 mod devices;
 mod events;
+mod fan_out;
 mod inputs;
 mod later;
 mod list;
@@ -68,6 +69,7 @@ async fn run() -> Outcome<bool> {
         .chain(time::MUTANTS)
         .chain(devices::MUTANTS)
         .chain(events::MUTANTS)
+        .chain(fan_out::MUTANTS)
         .chain(applications::MUTANTS)
         .filter(chosen)
         .collect();
