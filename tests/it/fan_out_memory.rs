@@ -1,6 +1,6 @@
 //! What a fan-out holds in memory: a part of a partition, however many members the topic has.
 //!
-//! `cargo test --features proof` compares 200 members with 2,000; `TIDINGS_FULL=1` 10,000 with 100,000, and counts what
+//! `cargo test --features proof` compares 100 members with 1,000; `TIDINGS_FULL=1` 10,000 with 100,000, and counts what
 //! was written.
 
 use std::fs;
@@ -31,9 +31,10 @@ fn peak(binary: &str, table: &str) -> u64 {
 }
 
 /// Tells so many members in one process. Returns its memory, and the write units of the steps.
-async fn tell(members: usize) -> (u64, f64) {
+async fn tell(members: u32) -> (u64, f64) {
+    let count = usize::try_from(members).unwrap();
     let field = Field::new().await;
-    let topic = field.large_topic(&users(members)).await;
+    let topic = field.large_topic(&users(count)).await;
     let request = create(None, &note(&topic, "live.memory"));
     let id = job(&request.send(&field.creator).await.unwrap());
     let proxy = field.ground.proxy(true).await;
@@ -57,19 +58,20 @@ async fn tell(members: usize) -> (u64, f64) {
     let peak = peak("run-tasks", &proxy.dynamodb);
     let progress = field.progress(&id).await;
     assert_eq!(progress["written"], json!(members), "{progress}");
-    assert_eq!(owners(&field.told("live.memory").await).len(), members);
+    assert_eq!(owners(&field.told("live.memory").await).len(), count);
     (peak, units)
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn f13_ten_times_the_members_are_told_in_the_same_memory() {
-    let few = if full() { 10_000 } else { 200 };
+    let few: u32 = if full() { 10_000 } else { 100 };
     let (small, large) = (tell(few).await, tell(10 * few).await);
     println!("{few} members: {small:?}; ten times as many: {large:?} (KB, write units)");
     assert!(large.0 * 10 <= small.0 * 11, "{large:?} of {small:?}");
     // Three for each step: the moment, the next one, and how far the chain is. A few more on a busy machine.
     for (members, units) in [(few, small.1), (10 * few, large.1)] {
-        let (members, steps) = (members as f64, (members as f64 / 500.0).ceil() + 32.0);
+        let members = f64::from(members);
+        let steps = (members / 500.0).ceil() + 32.0;
         assert!(
             units >= members && units <= members + 4.0 * steps,
             "{units} for {members}"

@@ -15,15 +15,21 @@ use shared::outcome::Outcome;
 use shared::push_options::Push;
 use shared::store::Store;
 
+use crate::engine;
 use crate::proxy::Proxy;
 use crate::stack::{binaries, shared};
 
 /// A row's partition key and sort key.
 pub type RowKey = (String, String);
 
+/// The address of an engine with DynamoDB's API, in which tests have their tables instead of the embedded one.
+const ENGINE: &str = "TIDINGS_DYNAMODB";
+
 /// The table, whose stream nobody reads. SNS and the queues are those of the shared stack.
 pub struct Ground {
-    tables: Tables,
+    url: String,
+    /// The embedded engine, unless there is another.
+    _tables: Option<Tables>,
     client: aws_sdk_dynamodb::Client,
     template: Template,
     _data: tempfile::TempDir,
@@ -39,13 +45,25 @@ pub struct Reply {
 
 impl Ground {
     pub async fn new() -> Ground {
-        let template = crate::events::template();
+        let mut template = crate::events::template();
         let data = tempfile::tempdir().unwrap();
+        if let Ok(url) = std::env::var(ENGINE) {
+            let client = client(&url);
+            template.tables[0].name = engine::create(&client, &template.tables[0].create).await;
+            return Ground {
+                url,
+                _tables: None,
+                client,
+                template,
+                _data: data,
+            };
+        }
         let tables = Tables::start(data.path(), &template.tables).await;
         let tables = tables.unwrap();
         Ground {
+            url: tables.url(),
             client: client(&tables.url()),
-            tables,
+            _tables: Some(tables),
             template,
             _data: data,
         }
@@ -56,7 +74,7 @@ impl Ground {
     }
 
     pub fn url(&self) -> String {
-        self.tables.url()
+        self.url.clone()
     }
 
     /// A proxy before this table and the shared stack's SNS.
@@ -101,6 +119,7 @@ impl Ground {
             ("AWS_ENDPOINT_URL_SNS".to_owned(), sns),
             ("AWS_ENDPOINT_URL_SQS".to_owned(), shared().sqs().to_owned()),
             ("CLOCK_AHEAD_MS".to_owned(), (ahead * 1_000).to_string()),
+            ("TABLE_NAME".to_owned(), self.table().to_owned()),
         ]);
         let variables = variables.iter();
         endpoints.extend(variables.map(|(name, value)| ((*name).to_owned(), (*value).to_owned())));

@@ -13,7 +13,7 @@ use shared::id::{NotificationId, UserId};
 use shared::notification::Notification;
 use shared::outcome::{DeviceOutcome, Outcome, Reason, State};
 use shared::store::{Job, JobKind, Step};
-use shared::task::{Later, STOPPED, Task, watchdog};
+use shared::task::{Later, STOPPED, Task};
 
 use crate::crashes::full;
 use crate::ground::plain;
@@ -141,19 +141,14 @@ impl People {
     /// Puts a job whose step the stream never brings, and its watchdog.
     async fn job(&self, field: &Field, id: NotificationId, before: impl Fn(i64) -> Timestamp) {
         let store = field.ground.store();
-        let job = Job {
-            kind: JobKind::Redrive,
-            created_at: before(600).as_millisecond(),
-            chains: vec![Step::RedriveTargets {
-                targets: vec![(self.user(3), id)],
-            }],
-            cancelled_at: None,
-        };
+        let targets = vec![(self.user(3), id)];
+        let first = Step::RedriveTargets { targets };
+        let job = Job::new(JobKind::Redrive, vec![first], before(600));
+        // With its watchdog.
         let name = id.to_string();
-        store.start_job(&name, &job, before(600)).await.unwrap();
+        let begun = store.start_job(&name, &job, before(STOPPED));
+        begun.await.unwrap();
         field.take_steps().await;
-        let watch = watchdog(&name, before(STOPPED));
-        store.put_later(&watch, before(STOPPED)).await.unwrap();
     }
 
     /// Compares what happened with what was to happen. Returns what was doubled.

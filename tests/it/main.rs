@@ -4,6 +4,8 @@
 #![cfg_attr(not(feature = "proof"), allow(dead_code))]
 
 mod answers;
+#[cfg(feature = "proof")]
+mod audiences;
 mod auth;
 #[cfg(feature = "proof")]
 mod blast;
@@ -25,6 +27,7 @@ mod devices;
 mod docs;
 #[cfg(feature = "proof")]
 mod ending;
+mod engine;
 #[cfg(feature = "proof")]
 mod event_cost;
 mod event_log;

@@ -6,7 +6,8 @@
 
 use jiff::Timestamp;
 
-use super::work::{Moments, SETTLED, Slot, Work};
+use super::moments::Moments;
+use super::work::{SETTLED, Slot, Work};
 use super::{Status, row};
 use crate::clock::Clock;
 use crate::error::Result;

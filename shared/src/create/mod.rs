@@ -1,6 +1,7 @@
 //! Accepting notifications: from checked drafts to durable rows.
 
 mod fan_out;
+mod moments;
 mod schedule;
 mod take_back;
 mod work;
@@ -12,7 +13,8 @@ use crate::notification::{Draft, Notification, Recipient};
 use crate::outcome::Outcome;
 use crate::store::keys::Key;
 use crate::store::{Claim, Held, Store};
-use work::{Moments, Slot, Work};
+use moments::Moments;
+use work::{Slot, Work};
 
 pub use fan_out::{Told, tell_members};
 pub use schedule::send_scheduled;

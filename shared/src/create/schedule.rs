@@ -9,7 +9,8 @@ use std::time::Duration;
 use futures_util::stream::{self, StreamExt, TryStreamExt};
 use jiff::Timestamp;
 
-use super::work::{Moments, Slot, Work, late};
+use super::moments::Moments;
+use super::work::{Slot, Work, late};
 use super::{Status, fan_out, row};
 use crate::clock::Clock;
 use crate::error::Result;

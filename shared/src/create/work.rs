@@ -10,81 +10,23 @@ use std::time::Duration;
 use futures_util::stream::{self, StreamExt};
 use jiff::Timestamp;
 
+use super::moments::Moments;
 use super::{Accepted, Receipt, Status, expiry, row};
 use crate::clock::Clock;
 use crate::error::{Error, Result};
 use crate::id::{NotificationId, UserId, millis};
 use crate::notification::{Draft, Notification, Recipient};
-use crate::store::keys::Key;
-use crate::store::{
-    FRESH, Found, Guard, Holder, PUTS_IN_FLIGHT, Put, StepKey, Store, Telling, Written,
-};
+use crate::store::{FRESH, Found, Holder, PUTS_IN_FLIGHT, Put, Store, Written};
 
 /// From this age on nobody puts a row under a moment any more: who began while it was fresh has
 /// ended, with a second to spare.
 pub const SETTLED: Duration = Duration::from_secs(4);
-/// A request is not worked on beyond this before the caller is told to try again.
-const PATIENCE: Duration = Duration::from_secs(7);
-/// A step of a job is worked on for longer: nobody waits, and a busy table takes its rows slowly.
-const PATIENCE_OF_STEP: Duration = Duration::from_secs(25);
 /// A moment that is kept in the table is used again for what a batch left open until it is that old.
 const REUSED: Duration = Duration::from_millis(500);
 /// The longest pause of a step while the table is busy.
 const LONGEST_BREATH: Duration = Duration::from_secs(1);
 /// How often a row is looked for that somebody else is about to put.
 const GLANCE: Duration = Duration::from_millis(50);
-
-/// The moments under which rows of a request were accepted, oldest first.
-pub enum Moments<'w> {
-    /// Known to this request alone.
-    Drawn(Vec<Timestamp>),
-    /// Kept in a guard, for repeats.
-    Guarded(&'w Key, Guard),
-    /// Kept with the task that carries out a schedule.
-    Recorded(Vec<Timestamp>),
-    /// Kept with the step of a job.
-    Told(&'w StepKey, &'w mut Telling),
-}
-
-impl Moments<'_> {
-    pub fn all(&self) -> Vec<Timestamp> {
-        match self {
-            Moments::Drawn(moments) | Moments::Recorded(moments) => moments.clone(),
-            Moments::Guarded(_, guard) => guard.accepted(),
-            Moments::Told(_, telling) => telling.accepted(),
-        }
-    }
-
-    /// Takes a moment that nobody else knows of.
-    pub async fn push(&mut self, store: &Store, now: Timestamp) -> Result<()> {
-        match self {
-            Moments::Drawn(moments) => moments.push(now),
-            Moments::Told(key, telling) => {
-                if !store.begin_telling(key, telling, now).await? {
-                    // Somebody else runs the step.
-                    return Err(late());
-                }
-                telling.moments.push(now.as_millisecond());
-            }
-            // A guard is extended in the table, a task when it is begun again.
-            Moments::Guarded(..) | Moments::Recorded(_) => return Err(late()),
-        }
-        Ok(())
-    }
-
-    /// For how long rows are put before whoever asked for them is told to try again.
-    fn patience(&self) -> Duration {
-        match self {
-            Moments::Told(..) => PATIENCE_OF_STEP,
-            _ => PATIENCE,
-        }
-    }
-
-    /// Whether ids are nobody else's, so that rows go 25 to a call.
-    fn are_own(&self) -> bool {
-        matches!(self, Moments::Drawn(_) | Moments::Told(..))
-    }
-}
 
 pub struct Slot<'d> {
     pub draft: &'d Draft,
@@ -197,20 +139,7 @@ impl Work<'_> {
             return Err(late());
         }
         let Moments::Guarded(key, guard) = &mut self.moments else {
-            // A table that leaves rows of a batch open is asked more slowly.
-            let breath = match self.moments {
-                Moments::Told(..) => breath(self.clock.elapsed()),
-                _ => GLANCE,
-            };
-            tokio::time::sleep(wait.max(breath)).await;
-            if tried {
-                self.look_up().await?;
-            }
-            self.slots.iter_mut().for_each(|slot| slot.tried = false);
-            if matches!(self.moments, Moments::Told(..)) && self.clock.since(at) <= REUSED {
-                return Ok(());
-            }
-            return self.moments.push(self.store, self.clock.now()).await;
+            return self.renew(at, wait, tried).await;
         };
         if *alone {
             // All of our own puts have been waited for, so if nobody joined, nobody is writing.
@@ -231,6 +160,26 @@ impl Work<'_> {
                 .await?;
         }
         Ok(())
+    }
+
+    /// Goes on with what is open, after a pause, under another moment if need be.
+    async fn renew(&mut self, at: Timestamp, wait: Duration, tried: bool) -> Result<()> {
+        // A table that leaves rows of a batch open is asked more slowly.
+        let told = matches!(self.moments, Moments::Told(..));
+        let pause = if told {
+            breath(self.clock.elapsed())
+        } else {
+            GLANCE
+        };
+        tokio::time::sleep(wait.max(pause)).await;
+        if tried {
+            self.look_up().await?;
+        }
+        self.slots.iter_mut().for_each(|slot| slot.tried = false);
+        if told && self.clock.since(at) <= REUSED {
+            return Ok(());
+        }
+        self.moments.push(self.store, self.clock.now()).await
     }
 
     pub fn is_open(&self) -> bool {
