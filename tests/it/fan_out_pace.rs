@@ -338,9 +338,9 @@ async fn fan_out(members: usize, table: u32, sns: u32) -> (Duration, Duration) {
     assert_eq!(written.iter().sum::<u64>(), members as u64, "rows put");
     let state = model.lock();
     assert_eq!((state.told.len(), state.pushed), (members, members));
-    // A moment and a next step for each part, and how far the chain is.
+    // A moment and a next step for each part, and how far the chain is; where the table throttles, a moment a second more.
     let parts = members.div_ceil(500) + 64;
-    assert!(state.others <= 4 * parts, "{} for {parts}", state.others);
+    assert!(state.others <= 8 * parts, "{} for {parts}", state.others);
     let count = f64::from(u32::try_from(members).unwrap());
     let bound = (count / f64::from(sns)).max(2.0 * count / f64::from(table));
     (took, Duration::from_secs_f64(bound))
