@@ -17,7 +17,7 @@ pub const MUTANTS: &[Mutant] = &[
         file: "shared/src/create/fan_out.rs",
         from: "        work.look_up().await?;\n",
         to: "",
-        tests: &[KILLED, REPEATED],
+        tests: &[KILLED],
     },
     Mutant {
         name: "a step does not wait for who may be putting",
