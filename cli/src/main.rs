@@ -3,9 +3,15 @@
 // Both panic when nobody reads any more.
 #![deny(clippy::print_stderr, clippy::print_stdout)]
 
+mod export;
+mod import;
+mod journal;
+mod lines;
 mod options;
+mod place;
 mod product;
 mod programs;
+mod progress;
 mod start;
 mod welcome;
 mod workspace;
@@ -19,11 +25,13 @@ use std::process::ExitCode;
 fn main() -> ExitCode {
     let options = Options::parse();
     let outcome = match &options.command {
-        Some(Command::Token(token)) => print_token(token),
-        None => start::run(&options.start),
+        Some(Command::Token(token)) => print_token(token).map(|()| ExitCode::SUCCESS),
+        Some(Command::Import(options)) => import::run(options),
+        Some(Command::Export(options)) => export::run(options),
+        None => start::run(&options.start).map(|()| ExitCode::SUCCESS),
     };
     match outcome {
-        Ok(()) => ExitCode::SUCCESS,
+        Ok(code) => code,
         Err(error) => {
             local::say(format_args!("tidings: {error}"));
             ExitCode::FAILURE

@@ -18,6 +18,59 @@ pub struct Options {
 pub enum Command {
     /// Print a token that the local service accepts for 24 hours
     Token(Token),
+    /// Store old notifications from a file of JSON lines, without pushing them
+    Import(Import),
+    /// Write the notifications of all users, or of one, as JSON lines
+    Export(Export),
+}
+
+/// Which table a command works on.
+#[derive(Args)]
+pub struct Place {
+    /// The table, on AWS by the credentials and AWS_REGION in the environment [default: the running local stack's]
+    #[arg(long, value_name = "NAME")]
+    pub table: Option<String>,
+    /// Where DynamoDB answers, if not where AWS has it
+    #[arg(long, value_name = "URL", requires = "table")]
+    pub endpoint: Option<String>,
+    /// The data folder of the running local stack [default: .local beside template.yaml]
+    #[arg(long, value_name = "DIR", conflicts_with = "table")]
+    pub data: Option<PathBuf>,
+}
+
+#[derive(Args)]
+pub struct Import {
+    /// One notification a line; docs/MIGRATION.md has the fields
+    pub file: PathBuf,
+    #[command(flatten)]
+    pub place: Place,
+    /// The most lines a second
+    #[arg(long, default_value_t = 500, value_parser = clap::value_parser!(u32).range(1..))]
+    pub rate: u32,
+    /// How long after its created_at a notification is kept whose line does not say it
+    #[arg(long, value_name = "DAYS", default_value_t = 90, value_parser = clap::value_parser!(u32).range(1..=730))]
+    pub keep_days: u32,
+    /// What remembers how far it is [default: FILE.state]
+    #[arg(long, value_name = "FILE")]
+    pub state: Option<PathBuf>,
+}
+
+#[derive(Args)]
+pub struct Export {
+    /// The file to write, which may not be there [default: standard output]
+    #[arg(long, value_name = "FILE")]
+    pub to: Option<PathBuf>,
+    /// Of this user alone
+    #[arg(long, value_name = "ID")]
+    pub user: Option<String>,
+    #[command(flatten)]
+    pub place: Place,
+    /// The most rows read in a second
+    #[arg(long, default_value_t = 1_000, value_parser = clap::value_parser!(u32).range(1..))]
+    pub rate: u32,
+    /// Parts of the table that are read side by side [default: 8, on this machine 1]
+    #[arg(long, value_name = "NUMBER", value_parser = clap::value_parser!(i32).range(1..=64))]
+    pub segments: Option<i32>,
 }
 
 #[derive(Args)]

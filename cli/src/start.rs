@@ -1,7 +1,7 @@
 //! Starts the service and keeps it until it is told to end.
 
 use crate::options::Start;
-use crate::{product, programs, welcome, workspace};
+use crate::{place, product, programs, welcome, workspace};
 use local::template::Template;
 use local::{Error, Result, Signer, Stack};
 use std::io::Write as _;
@@ -24,6 +24,7 @@ pub fn run(options: &Start) -> Result<()> {
         end.await;
         local::say("ending");
         stack.stop().await;
+        place::forget(&workspace::data_folder(options.data.as_deref())?);
         Ok(())
     });
     // A thread that waits for the disk does not keep the terminal waiting.
@@ -49,6 +50,7 @@ async fn start(options: &Start) -> Result<Stack> {
     let signer = Signer::open(&data)?;
     let tokens = welcome::Tokens::write(&signer, &data)?;
     let api = format!("http://{}", listener.local_addr()?);
+    let running = data.clone();
     let stack = Stack::start(local::Options {
         template,
         parameters,
@@ -59,6 +61,7 @@ async fn start(options: &Start) -> Result<Stack> {
         pages: product::pages(signer, api),
     })
     .await?;
+    place::announce(&running, &welcome::json_line(&stack))?;
     let text = welcome::text(&stack, &tokens);
     if options.json {
         local::say(text.trim_end());

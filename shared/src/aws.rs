@@ -33,6 +33,10 @@ const TABLE_ATTEMPTS: u32 = 2;
 const TABLE_ATTEMPT: Duration = Duration::from_millis(700);
 const TABLE_OPERATION: Duration = Duration::from_millis(1_500);
 
+/// The same where nobody waits for an answer.
+const PATIENT_ATTEMPT: Duration = Duration::from_secs(10);
+const PATIENT_OPERATION: Duration = Duration::from_secs(25);
+
 /// One attempt of a call to SNS.
 const SNS_ATTEMPT: Duration = Duration::from_secs(5);
 /// Attempts of a call to SNS that may be repeated.
@@ -187,29 +191,56 @@ pub fn secrets() -> Result<Secrets> {
 
 /// The table, with a connection on its way.
 pub async fn store() -> Result<Store> {
-    let endpoint = endpoint("DYNAMODB");
+    let access = (variable("AWS_REGION")?, credentials()?);
+    let patience = (TABLE_ATTEMPT, TABLE_OPERATION);
+    let store = table(
+        variable("TABLE_NAME")?,
+        endpoint("DYNAMODB"),
+        access,
+        patience,
+    )?;
+    store.connect().await;
+    Ok(store)
+}
+
+/// The table `name` for a program that nobody waits for: at `url`, or where the environment says. A table on this
+/// machine (plain HTTP) needs no credentials.
+pub fn patient_store(name: String, url: Option<String>) -> Result<Store> {
+    let url = url.or_else(|| endpoint("DYNAMODB"));
+    let access = if url.as_deref().is_some_and(|url| url.starts_with("http://")) {
+        let credentials = Credentials::new("local", "local", None, None, "this machine");
+        ("us-east-1".to_owned(), credentials)
+    } else {
+        (variable("AWS_REGION")?, credentials()?)
+    };
+    table(name, url, access, (PATIENT_ATTEMPT, PATIENT_OPERATION))
+}
+
+/// A table, and how long one attempt and one operation may take.
+fn table(
+    name: String,
+    endpoint: Option<String>,
+    (region, credentials): (String, Credentials),
+    (attempt, operation): (Duration, Duration),
+) -> Result<Store> {
     let timeouts = TimeoutConfig::builder()
         .connect_timeout(TABLE_ATTEMPT)
-        .operation_attempt_timeout(TABLE_ATTEMPT)
-        .operation_timeout(TABLE_OPERATION);
+        .operation_attempt_timeout(attempt)
+        .operation_timeout(operation);
     let mut config = aws_sdk_dynamodb::Config::builder()
         .behavior_version_latest()
-        .region(aws_sdk_dynamodb::config::Region::new(variable(
-            "AWS_REGION",
-        )?))
-        .credentials_provider(credentials()?)
+        .region(aws_sdk_dynamodb::config::Region::new(region))
+        .credentials_provider(credentials)
         .http_client(http_client(endpoint.as_deref())?)
         .timeout_config(timeouts.build())
         .retry_config(RetryConfig::standard().with_max_attempts(TABLE_ATTEMPTS));
     config.set_endpoint_url(endpoint);
     let once = config.clone().retry_config(RetryConfig::disabled());
-    let store = Store::new(
+    Ok(Store::new(
         aws_sdk_dynamodb::Client::from_conf(config.build()),
         aws_sdk_dynamodb::Client::from_conf(once.build()),
-        variable("TABLE_NAME")?,
-    );
-    store.connect().await;
-    Ok(store)
+        name,
+    ))
 }
 
 /// SNS. Whether a publish may be repeated is for its caller to say, so the SDK does not.

@@ -5,7 +5,7 @@
 //! `error` ← `id`, `clock`, `json`, `outgoing`, `signing` ← `contract`,
 //! `secrets`, `queue` ← `push_options`, `outcome`, `device`, `mutes`,
 //! `quiet_hours` ← `preferences`, `notification`, `page` ← `marks`, `filter`, `fold`, `task`, `event` ← `rules` ←
-//! `store` ← `broadcast`, `create`, `inbox`, `rulebook`, `sns` ← `devices` ← `push`, `stream` ← `http`, `aws`, `telemetry`
+//! `store` ← `broadcast`, `create`, `inbox`, `moving`, `rulebook`, `sns` ← `devices` ← `push`, `stream` ← `http`, `aws`, `telemetry`
 //!
 //! `clock` and `telemetry` read their variable in `aws`, where the environment is read.
 
@@ -25,6 +25,7 @@ pub mod id;
 pub mod inbox;
 pub mod json;
 pub mod marks;
+pub mod moving;
 pub mod mutes;
 pub mod notification;
 pub mod outcome;

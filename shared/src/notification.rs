@@ -181,27 +181,8 @@ pub fn parse(
 ) -> Option<Draft> {
     let mut fields = Fields::of(value, pointer, violations)?;
     let recipients = audience::parse(&mut fields);
-    let kind = parse_kind(&mut fields);
     let push = parse_push(&mut fields);
-    let silent = push.as_ref().is_some_and(Push::is_silent);
-    let title = if silent {
-        fields.text("title", 200)
-    } else {
-        fields.required_text("title", 200)
-    };
-    let content = Content {
-        title,
-        body: fields.text("body", 1_000),
-        actor: parse_actor(&mut fields),
-        group: fields.text("group", MAX_GROUP),
-        link: fields.text("link", 1_000),
-        image: fields.text("image", 1_000),
-        data: parse_data(&mut fields),
-        occurred_at: fields.moment("occurred_at"),
-        origin_device: fields.device("origin_device"),
-        kind: kind.unwrap_or_default(),
-        push: push.unwrap_or_default(),
-    };
+    let content = parse_content(&mut fields, push);
     let expires_in = fields.whole("expires_in", 60, MAX_EXPIRES_IN);
     let dedupe_key = fields.text("dedupe_key", MAX_DEDUPE_KEY);
     let send_at = fields.moment("send_at");
@@ -230,6 +211,30 @@ pub fn parse(
         dedupe_key,
         send_at,
     })
+}
+
+/// What a notification says, from the fields of the object that says it, and how it is pushed.
+pub fn parse_content(fields: &mut Fields, push: Option<Push>) -> Content {
+    let kind = parse_kind(fields);
+    let silent = push.as_ref().is_some_and(Push::is_silent);
+    let title = if silent {
+        fields.text("title", 200)
+    } else {
+        fields.required_text("title", 200)
+    };
+    Content {
+        title,
+        body: fields.text("body", 1_000),
+        actor: parse_actor(fields),
+        group: fields.text("group", MAX_GROUP),
+        link: fields.text("link", 1_000),
+        image: fields.text("image", 1_000),
+        data: parse_data(fields),
+        occurred_at: fields.moment("occurred_at"),
+        origin_device: fields.device("origin_device"),
+        kind: kind.unwrap_or_default(),
+        push: push.unwrap_or_default(),
+    }
 }
 
 /// A notification for everyone is looked for as long as the stack keeps notifications (`retention`, in

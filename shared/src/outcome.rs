@@ -59,6 +59,7 @@ macro_rules! reasons {
 }
 
 reasons! {
+    Imported "imported" "it came from another system, and is not pushed"
     PushOff "push_off" "the request said `\"push\": false`"
     Read "read" "it was read before it could be pushed"
     Archived "archived" "it was archived before it could be pushed"

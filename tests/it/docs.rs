@@ -89,6 +89,7 @@ fn every_path_that_a_document_names_exists() {
     for document in [
         "README.md",
         "docs/ARCHITECTURE.md",
+        "docs/MIGRATION.md",
         "docs/OPERATIONS.md",
         "docs/TESTING.md",
     ] {

@@ -50,6 +50,8 @@ mod ground;
 mod groups;
 mod hostile;
 mod idempotency;
+#[cfg(feature = "proof")]
+mod import;
 mod inbox;
 mod ingest;
 #[cfg(feature = "proof")]
@@ -67,6 +69,7 @@ mod marking;
 mod marks;
 #[cfg(feature = "proof")]
 mod months;
+mod moving;
 mod odd;
 #[cfg(feature = "proof")]
 mod once;

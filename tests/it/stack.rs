@@ -180,6 +180,11 @@ impl Stack {
         self.text("table")
     }
 
+    /// The folder that keeps everything.
+    pub fn data(&self) -> &Path {
+        &self.data
+    }
+
     /// The stack's process id.
     pub fn pid(&self) -> u32 {
         self.process.id()

@@ -30,7 +30,7 @@ const LAYERS: &[&[&str]] = &[
     &["marks", "filter", "fold", "task", "event"],
     &["rules"],
     &["store"],
-    &["broadcast", "create", "inbox", "rulebook", "sns"],
+    &["broadcast", "create", "inbox", "moving", "rulebook", "sns"],
     &["devices"],
     &["push", "stream"],
     &["http", "aws", "telemetry"],

@@ -8,6 +8,7 @@ mod applications;
 mod devices;
 mod events;
 mod fan_out;
+mod import;
 mod inputs;
 mod later;
 mod list;
@@ -71,6 +72,7 @@ async fn run() -> Outcome<bool> {
         .chain(events::MUTANTS)
         .chain(fan_out::MUTANTS)
         .chain(applications::MUTANTS)
+        .chain(import::MUTANTS)
         .filter(chosen)
         .collect();
     if mutants.is_empty() {

@@ -1,0 +1,230 @@
+//! A whole history moves in and out, and is interrupted on the way: by `kill -9`, by Ctrl-C, and by `kill -9` again.
+//!
+//! `TIDINGS_FULL=1` takes a million lines instead of two thousand, and says how long that took.
+
+use std::collections::BTreeSet;
+use std::fmt::Write as _;
+use std::fs::OpenOptions;
+use std::io::Write as _;
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use jiff::{SignedDuration, Timestamp};
+use serde_json::Value;
+
+use crate::crashes::full;
+use crate::ground::Ground;
+use crate::moving::{stamp, tidings};
+
+/// Every so many-th line is refused.
+const BAD: u64 = 250;
+/// The most memory that the program may have taken, in kilobytes.
+const MEMORY: u64 = 100_000;
+
+fn count() -> u64 {
+    if full() { 1_000_000 } else { 2_000 }
+}
+
+/// A line in the spelling of an export; every user has twenty.
+fn line(n: u64, now: Timestamp) -> String {
+    let at = |seconds: u64| {
+        let ago = SignedDuration::from_secs(i64::try_from(seconds).unwrap());
+        stamp(now - ago + SignedDuration::from_millis(i64::try_from(n % 1_000).unwrap()))
+    };
+    let mut line = format!(
+        r#"{{"recipient":"user{}","created_at":"{}""#,
+        n % (count() / 20),
+        at(60 + n * 5)
+    );
+    if n.is_multiple_of(5) {
+        write!(line, r#","dedupe_key":"notification:{n}""#).unwrap();
+    }
+    let ends = stamp(now + SignedDuration::from_hours(24 * 300));
+    write!(line, r#","expires_at":"{ends}""#).unwrap();
+    if n.is_multiple_of(3) {
+        write!(line, r#","read_at":"{}""#, at(50)).unwrap();
+    }
+    if n.is_multiple_of(11) {
+        write!(line, r#","archived_at":"{}""#, at(40)).unwrap();
+    }
+    write!(
+        line,
+        r#","type":"video.liked","title":"Bo liked video {n}""#
+    )
+    .unwrap();
+    if n.is_multiple_of(2) {
+        line.push_str(r#","body":"Sunset over Lisbon","actor":{"id":"bo","name":"Bo"}"#);
+    }
+    if n.is_multiple_of(4) {
+        write!(
+            line,
+            r#","group":"like:{n}","data":{{"video":{{"id":{n},"length":1.5}}}}"#
+        )
+        .unwrap();
+    }
+    line.push('}');
+    line
+}
+
+/// The file, and what of it is to be taken.
+fn write(file: &Path, taken: &Path) -> u64 {
+    let now = Timestamp::from_second(Timestamp::now().as_second()).unwrap();
+    let (mut all, mut good, mut bad) = (String::new(), String::new(), 0);
+    for n in 0..count() {
+        if n % BAD == 7 {
+            bad += 1;
+            all.push_str("{\"recipient\":\"ana\"}\n");
+            continue;
+        }
+        let line = line(n, now) + "\n";
+        all.push_str(&line);
+        good.push_str(&line);
+    }
+    std::fs::write(file, all).unwrap();
+    std::fs::write(taken, good).unwrap();
+    bad
+}
+
+fn start(arguments: &[&str]) -> Child {
+    let mut command = tidings(arguments);
+    command.stdout(Stdio::piped()).stderr(Stdio::piped());
+    command.spawn().unwrap()
+}
+
+fn finish(child: Child) -> (Option<i32>, String) {
+    let output = child.wait_with_output().unwrap();
+    let text = [&output.stdout[..], &output.stderr].concat();
+    (output.status.code(), String::from_utf8(text).unwrap())
+}
+
+fn state(file: &Path) -> Option<Value> {
+    serde_json::from_slice(&std::fs::read(file).ok()?).ok()
+}
+
+/// Waits until the state file says more than so many lines; answers how many.
+async fn reached(state_file: &Path, lines: u64) -> u64 {
+    let limit = Duration::from_secs(if full() { 1_200 } else { 30 });
+    let began = Instant::now();
+    loop {
+        let found = state(state_file).and_then(|state| state["lines"].as_u64());
+        if let Some(found) = found.filter(|found| *found > lines) {
+            return found;
+        }
+        assert!(began.elapsed() < limit, "still at {found:?}");
+        tokio::time::sleep(Duration::from_millis(1)).await;
+    }
+}
+
+/// The most memory that a running program has taken, in kilobytes.
+fn memory(child: &Child) -> u64 {
+    let status = std::fs::read_to_string(format!("/proc/{}/status", child.id())).unwrap();
+    let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
+    peak.unwrap()
+        .trim()
+        .trim_end_matches(" kB")
+        .parse()
+        .unwrap()
+}
+
+/// Whether two files have the same lines.
+fn same_lines(one: &Path, other: &Path) -> bool {
+    let sort = |file: &Path| {
+        let mut sort = Command::new("sort");
+        let status = sort
+            .env("LC_ALL", "C")
+            .arg("-o")
+            .arg(file)
+            .arg(file)
+            .status();
+        assert!(status.unwrap().success());
+    };
+    sort(one);
+    sort(other);
+    let compared = Command::new("cmp").arg(one).arg(other).status();
+    compared.unwrap().success()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_import_that_is_interrupted_twice_equals_the_file_and_its_export_the_import() {
+    let ground = Ground::new().await;
+    let folder = tempfile::tempdir().unwrap();
+    let path = |name: &str| folder.path().join(name);
+    let (file, taken, exported) = (path("old.jsonl"), path("taken"), path("new.jsonl"));
+    let bad = write(&file, &taken);
+    let text = |path: &Path| path.to_str().unwrap().to_owned();
+    let (url, table) = (ground.url(), ground.table());
+    let place = ["--endpoint", &url, "--table", table];
+    let rate = if full() { "1000000" } else { "4000" };
+    let source = text(&file);
+    let import = [&["import", &source, "--rate", rate][..], &place].concat();
+
+    let began = Instant::now();
+    let mut first = start(&import);
+    reached(&path("old.jsonl.state"), count() / 4).await;
+    let peak = memory(&first);
+    first.kill().unwrap();
+    first.wait().unwrap();
+    // What the state says is done is in the table, whatever became of the rest.
+    let done = state(&path("old.jsonl.state")).unwrap()["lines"]
+        .as_u64()
+        .unwrap();
+    if !full() {
+        let refused = (0..done).filter(|n| n % BAD == 7).count();
+        let rows = ground.keys().await;
+        let rows = rows.iter().filter(|(_, sk)| sk.starts_with("N#")).count();
+        assert!(
+            rows + refused >= usize::try_from(done).unwrap(),
+            "{rows} of {done}"
+        );
+    }
+    let second = start(&import);
+    reached(&path("old.jsonl.state"), done).await;
+    let pid = second.id().to_string();
+    Command::new("kill").args(["-INT", &pid]).status().unwrap();
+    let (code, said) = finish(second);
+    assert_eq!(code, Some(130), "{said}");
+    let (code, said) = finish(start(&import));
+    assert_eq!(code, Some(3), "{said}");
+    let lines = format!("done: {} lines", count());
+    assert!(
+        said.contains(&lines) && said.contains(&format!("{bad} refused")),
+        "{said}"
+    );
+    let listed = std::fs::read_to_string(path("old.jsonl.refused")).unwrap();
+    let numbers: BTreeSet<&str> = listed.lines().collect();
+    assert_eq!(
+        (listed.lines().count() as u64, numbers.len() as u64),
+        (bad, bad)
+    );
+    if full() {
+        println!("imported in {:?}, {peak} kB: {said}", began.elapsed());
+    }
+
+    let began = Instant::now();
+    let target = text(&exported);
+    let rate: &[&str] = if full() {
+        &["--rate", "1000000"]
+    } else {
+        &["--rate", "1600", "--segments", "8"]
+    };
+    let export = [&["export", "--to", &target][..], rate, &place].concat();
+    let mut first = start(&export);
+    reached(&path("new.jsonl.state"), 0).await;
+    let peak = peak.max(memory(&first));
+    first.kill().unwrap();
+    first.wait().unwrap();
+    // As if it had been killed in the middle of a line.
+    let file = OpenOptions::new().append(true).open(&exported);
+    file.unwrap().write_all(b"{\"recipient\":").unwrap();
+    let (code, said) = finish(start(&export));
+    assert_eq!(code, Some(0), "{said}");
+    if full() {
+        println!("exported in {:?}, {peak} kB: {said}", began.elapsed());
+    }
+    assert!(
+        same_lines(&taken, &exported),
+        "the export is not the import"
+    );
+    assert!(peak < MEMORY, "{peak} kB");
+}
