@@ -1,6 +1,6 @@
 //! A whole history moves in and out, and is interrupted on the way: by `kill -9`, by Ctrl-C, and by `kill -9` again.
 //!
-//! `TIDINGS_FULL=1` takes a million lines instead of two thousand, and says how long that took.
+//! `TIDINGS_FULL=1` takes a million lines instead of two thousand, `TIDINGS_LINES` so many; with many it says how long that took.
 
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
@@ -23,7 +23,14 @@ const BAD: u64 = 250;
 const MEMORY: u64 = 100_000;
 
 fn count() -> u64 {
-    if full() { 1_000_000 } else { 2_000 }
+    let asked = std::env::var("TIDINGS_LINES").ok();
+    let asked = asked.and_then(|lines| lines.parse().ok());
+    asked.unwrap_or(if full() { 1_000_000 } else { 2_000 })
+}
+
+/// Whether it is a long way.
+fn is_long() -> bool {
+    count() > 20_000
 }
 
 /// A line in the spelling of an export; every user has twenty.
@@ -104,7 +111,7 @@ fn state(file: &Path) -> Option<Value> {
 
 /// Waits until the state file says more than so many lines; answers how many.
 async fn reached(state_file: &Path, lines: u64) -> u64 {
-    let limit = Duration::from_secs(if full() { 1_200 } else { 30 });
+    let limit = Duration::from_secs(if is_long() { 3_600 } else { 30 });
     let began = Instant::now();
     loop {
         let found = state(state_file).and_then(|state| state["lines"].as_u64());
@@ -155,7 +162,7 @@ async fn an_import_that_is_interrupted_twice_equals_the_file_and_its_export_the_
     let text = |path: &Path| path.to_str().unwrap().to_owned();
     let (url, table) = (ground.url(), ground.table());
     let place = ["--endpoint", &url, "--table", table];
-    let rate = if full() { "1000000" } else { "4000" };
+    let rate = if is_long() { "1000000" } else { "4000" };
     let source = text(&file);
     let import = [&["import", &source, "--rate", rate][..], &place].concat();
 
@@ -169,7 +176,7 @@ async fn an_import_that_is_interrupted_twice_equals_the_file_and_its_export_the_
     let done = state(&path("old.jsonl.state")).unwrap()["lines"]
         .as_u64()
         .unwrap();
-    if !full() {
+    if !is_long() {
         let refused = (0..done).filter(|n| n % BAD == 7).count();
         let rows = ground.keys().await;
         let rows = rows.iter().filter(|(_, sk)| sk.starts_with("N#")).count();
@@ -197,13 +204,13 @@ async fn an_import_that_is_interrupted_twice_equals_the_file_and_its_export_the_
         (listed.lines().count() as u64, numbers.len() as u64),
         (bad, bad)
     );
-    if full() {
+    if is_long() {
         println!("imported in {:?}, {peak} kB: {said}", began.elapsed());
     }
 
     let began = Instant::now();
     let target = text(&exported);
-    let rate: &[&str] = if full() {
+    let rate: &[&str] = if is_long() {
         &["--rate", "1000000"]
     } else {
         &["--rate", "1600", "--segments", "8"]
@@ -219,7 +226,7 @@ async fn an_import_that_is_interrupted_twice_equals_the_file_and_its_export_the_
     file.unwrap().write_all(b"{\"recipient\":").unwrap();
     let (code, said) = finish(start(&export));
     assert_eq!(code, Some(0), "{said}");
-    if full() {
+    if is_long() {
         println!("exported in {:?}, {peak} kB: {said}", began.elapsed());
     }
     assert!(
