@@ -184,11 +184,11 @@ impl Run<'_> {
     /// Reads a line; an empty one has no reasons to be refused.
     fn read(&mut self) -> Result<Option<Parsed>> {
         let now = shared::clock::wall();
-        let life = self.options.keep_days.saturating_mul(86_400);
+        let keep = self.options.keep_days.saturating_mul(86_400);
         let line = match self.lines.next()? {
             None => return Ok(None),
             Some(Line::Text(text)) if text.trim_ascii().is_empty() => Err(Vec::new()),
-            Some(Line::Text(text)) => moving::read(&text, now, life).map_err(moving::reasons),
+            Some(Line::Text(text)) => moving::read(&text, now, keep).map_err(moving::reasons),
             Some(Line::TooLong) => {
                 let detail = format!("is longer than {MAX_LINE} bytes");
                 Err(vec![Violation::new("", "too_large", detail)])

@@ -27,7 +27,7 @@ pub enum Command {
 /// Which table a command works on.
 #[derive(Args)]
 pub struct Place {
-    /// The table, on AWS by the credentials and AWS_REGION in the environment [default: the running local stack's]
+    /// The table, on AWS by the credentials and `AWS_REGION` in the environment [default: the running local stack's]
     #[arg(long, value_name = "NAME")]
     pub table: Option<String>,
     /// Where DynamoDB answers, if not where AWS has it
@@ -47,7 +47,7 @@ pub struct Import {
     /// The most lines a second
     #[arg(long, default_value_t = 500, value_parser = clap::value_parser!(u32).range(1..))]
     pub rate: u32,
-    /// How long after its created_at a notification is kept whose line does not say it
+    /// How long after its `created_at` a notification is kept whose line does not say it
     #[arg(long, value_name = "DAYS", default_value_t = 90, value_parser = clap::value_parser!(u32).range(1..=730))]
     pub keep_days: u32,
     /// What remembers how far it is [default: FILE.state]

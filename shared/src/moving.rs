@@ -127,20 +127,20 @@ fn derived(
     content: &Content,
     dedupe_key: Option<&str>,
 ) -> NotificationId {
-    let key = match dedupe_key {
-        Some(key) => format!("key {} {key}", at.as_millisecond()),
-        None => {
-            let said = serde_json::to_value(said(content)).unwrap_or_default();
-            format!("said {} {}", at.as_millisecond(), json::canonical(&said))
-        }
+    let at_ms = at.as_millisecond();
+    let key = if let Some(key) = dedupe_key {
+        format!("key {at_ms} {key}")
+    } else {
+        let said = serde_json::to_value(said(content)).unwrap_or_default();
+        format!("said {at_ms} {}", json::canonical(&said))
     };
     NotificationId::new(at, derived_tail(&key, 0, user.as_str()))
 }
 
 /// Reads a line. Without an end of its own a notification is kept `life` seconds from when it was created. Every broken
 /// rule is in the error.
-pub fn read(line: &[u8], now: Timestamp, life: u32) -> Result<Notification> {
-    let value = json::parse(line, MAX_LINE)?;
+pub fn read(text: &[u8], now: Timestamp, life: u32) -> Result<Notification> {
+    let value = json::parse(text, MAX_LINE)?;
     let mut violations = Vec::new();
     let notification =
         Fields::of(value, "", &mut violations).and_then(|fields| notification(fields, now, life));
