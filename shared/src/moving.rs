@@ -239,11 +239,11 @@ fn expiry(
     Some(end)
 }
 
-/// Whose it is; `None` for what everyone gets.
+/// Whose it is; `None` for what a topic or everyone gets.
 pub fn user(notification: &Notification) -> Option<&UserId> {
     match &notification.recipient {
         Recipient::User(user) => Some(user),
-        Recipient::Everyone => None,
+        Recipient::Topic(_) | Recipient::Everyone => None,
     }
 }
 

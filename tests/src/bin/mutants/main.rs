@@ -32,6 +32,24 @@ use tokio::process::Command;
 /// What takes longer than this with its build will never end.
 const LIMIT: Duration = Duration::from_mins(10);
 
+/// All of them.
+const LISTS: [&[Mutant]; 14] = [
+    list::MUTANTS,
+    inputs::MUTANTS,
+    pushes::MUTANTS,
+    rules::MUTANTS,
+    stand_ins::MUTANTS,
+    mends::MUTANTS,
+    tasks::MUTANTS,
+    later::MUTANTS,
+    time::MUTANTS,
+    devices::MUTANTS,
+    events::MUTANTS,
+    fan_out::MUTANTS,
+    applications::MUTANTS,
+    import::MUTANTS,
+];
+
 type Outcome<T> = Result<T, Box<dyn Error>>;
 
 /// Copies of the checkout and of what is built from it.
@@ -58,23 +76,7 @@ async fn run() -> Outcome<bool> {
     let names: Vec<String> = std::env::args().skip(1).collect();
     let chosen =
         |mutant: &&Mutant| names.is_empty() || names.iter().any(|name| mutant.name.contains(name));
-    let mutants: Vec<&Mutant> = list::MUTANTS
-        .iter()
-        .chain(inputs::MUTANTS)
-        .chain(pushes::MUTANTS)
-        .chain(rules::MUTANTS)
-        .chain(stand_ins::MUTANTS)
-        .chain(mends::MUTANTS)
-        .chain(tasks::MUTANTS)
-        .chain(later::MUTANTS)
-        .chain(time::MUTANTS)
-        .chain(devices::MUTANTS)
-        .chain(events::MUTANTS)
-        .chain(fan_out::MUTANTS)
-        .chain(applications::MUTANTS)
-        .chain(import::MUTANTS)
-        .filter(chosen)
-        .collect();
+    let mutants: Vec<&Mutant> = LISTS.into_iter().flatten().filter(chosen).collect();
     if mutants.is_empty() {
         return Err("no mutant has such a name".into());
     }
