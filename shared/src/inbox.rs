@@ -211,6 +211,9 @@ impl<'i> Inbox<'i> {
             }
         };
         let (about, notification) = try_join!(self.store.about(self.user, true), row)?;
+        if about.user.erases(id.at()) {
+            return Err(Error::NotFound);
+        }
         Ok(about.marks.apply(notification))
     }
 
@@ -235,7 +238,8 @@ impl<'i> Inbox<'i> {
         let group = content.group.as_deref();
         let muted = about.user.mutes().is_muted(actor, group, self.now);
         let wanted = about.user.preferences().in_inbox(&content.kind);
-        (row.is_live(self.now) && wanted && !muted).then(|| about.marks.apply(row))
+        let erased = about.user.erases(row.id.at());
+        (row.is_live(self.now) && wanted && !muted && !erased).then(|| about.marks.apply(row))
     }
 
     fn broadcast(&self, id: NotificationId) -> Option<&'i Notification> {

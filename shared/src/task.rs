@@ -28,6 +28,8 @@ pub enum Task {
     Send(Box<Notification>),
     /// Take a notification's push off the screens of its user.
     Clear(UserId, NotificationId),
+    /// Remove again what a user had, under the id of the erase, which holds its moment.
+    Erase(UserId, NotificationId),
     /// See whether a job's open step has stopped.
     Watch(String),
 }
@@ -89,6 +91,8 @@ pub struct Later {
     pub attempt: u32,
     /// The moments under which its notification may have been stored, oldest first.
     pub moments: Vec<Timestamp>,
+    /// When a scheduled notification was accepted.
+    pub accepted: Option<Timestamp>,
 }
 
 impl Place {
@@ -118,6 +122,7 @@ impl Later {
             Task::Push(_, id) => named(id.tail()),
             // Of another name than the push of the same notification.
             Task::Clear(_, id) => named(id.tail().map(|byte| !byte)),
+            Task::Erase(_, erase) => named(erase.tail()),
             Task::QuietEnd(user, _) => Name::User(user.clone()),
             Task::Send(notification) => return Later::of_schedule(notification),
             Task::Watch(job) => Name::Job(job.clone()),
@@ -132,6 +137,7 @@ impl Later {
             task,
             attempt: 0,
             moments: Vec::new(),
+            accepted: None,
         }
     }
 
@@ -142,12 +148,25 @@ impl Later {
             task: Task::Send(Box::new(notification.clone())),
             attempt: 0,
             moments: Vec::new(),
+            accepted: None,
+        }
+    }
+
+    /// The same task of a request that was accepted at `at`: an erase since then takes it, too.
+    #[must_use]
+    pub fn accepted(self, at: Timestamp) -> Later {
+        Later {
+            accepted: Some(at),
+            ..self
         }
     }
 
     /// Whether it may be given up: what others hang on is tried for ever, at last every 6 hours.
     fn may_end(&self) -> bool {
-        !matches!(self.task, Task::QuietEnd(..) | Task::Send(_))
+        !matches!(
+            self.task,
+            Task::QuietEnd(..) | Task::Send(_) | Task::Erase(..)
+        )
     }
 
     /// The same task, to be tried again; `None` if it has been tried often enough.
@@ -174,6 +193,12 @@ pub const STOPPED: i64 = 300;
 pub fn watchdog(job: &str, now: Timestamp) -> Later {
     let due = now.saturating_add(SignedDuration::from_secs(STOPPED));
     Later::new(Task::Watch(job.to_owned()), due.unwrap_or(now), now)
+}
+
+/// When an erase is repeated: nothing that was on its way when it began arrives after 48 hours.
+pub fn erase_again(erase: NotificationId) -> Timestamp {
+    let again = erase.at().saturating_add(SignedDuration::from_hours(48));
+    again.unwrap_or(erase.at())
 }
 
 /// A push that could not be sent now: to be tried in 2 to 4 minutes.
@@ -266,6 +291,7 @@ mod tests {
             first
         };
         assert!(!ends(Task::QuietEnd(user.clone(), id)));
+        assert!(!ends(Task::Erase(user.clone(), id)));
         assert!(ends(Task::Push(user.clone(), id)));
         assert!(ends(Task::Clear(user, id)));
         assert!(ends(Task::Watch("job".to_owned())));

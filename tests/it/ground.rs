@@ -269,7 +269,8 @@ impl Http {
         Ok(Reply {
             status: answer["statusCode"].as_u64().unwrap(),
             headers: answer["headers"].clone(),
-            body: serde_json::from_str(body).unwrap(),
+            // What is not one JSON document stays text.
+            body: serde_json::from_str(body).unwrap_or_else(|_| json!(body)),
         })
     }
 }

@@ -28,10 +28,14 @@ mod docs;
 #[cfg(feature = "proof")]
 mod ending;
 mod engine;
+mod erase;
+#[cfg(feature = "proof")]
+mod erase_kills;
 #[cfg(feature = "proof")]
 mod event_cost;
 mod event_log;
 mod events;
+mod export;
 #[cfg(feature = "proof")]
 mod fan_out;
 #[cfg(feature = "proof")]

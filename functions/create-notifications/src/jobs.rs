@@ -57,9 +57,15 @@ pub async fn show(handler: &Handler, request: &Request) -> Result<Reply> {
     }))
 }
 
-/// Stops a job: what a step has begun is finished. Doing it twice is doing it once.
+/// Stops a job that may be stopped: what a step has begun is finished. Doing it twice is doing it once.
 pub async fn cancel(handler: &Handler, request: &Request, now: Timestamp) -> Result<Reply> {
     http::query(request, &[])?;
-    handler.store.stop_job(job(request)?, now).await?;
+    let id = job(request)?;
+    let (found, _) = handler.store.job(id).await?.ok_or(Error::NotFound)?;
+    if found.kind == JobKind::Erase {
+        let detail = "an erase cannot be stopped: what it has hidden stays hidden";
+        return Err(Error::invalid("/job", "not_allowed", detail));
+    }
+    handler.store.stop_job(id, now).await?;
     Ok(Reply::no_content())
 }

@@ -15,7 +15,8 @@ use crate::handler::{Handler, MAX_BODY};
 pub async fn list(handler: &Handler, request: &Request) -> Result<Reply> {
     let user = handler.store.user(&http::caller(request)?).await?;
     http::query(request, &[])?;
-    let devices: Vec<_> = user.devices().map(|(id, device)| device.view(id)).collect();
+    let devices = user.live_devices().map(|(id, device)| device.view(id));
+    let devices: Vec<_> = devices.collect();
     Reply::ok(&json!({"data": devices}))
 }
 

@@ -28,11 +28,11 @@ impl Handler {
             store: &self.store,
             user: &user,
             now,
-            consistent: list::is_consistent(request)?,
+            consistent: http::is_consistent(request)?,
             broadcasts: &broadcasts,
         };
         match http::route(request) {
-            "GET /v1/me/notifications" => list::page(&inbox, request, self.retention).await,
+            "GET /v1/me/notifications" => http::inbox_page(&inbox, request, self.retention).await,
             "GET /v1/me/notifications/counts" => list::counts(&inbox, request).await,
             "GET /v1/me/notifications/{id}" => {
                 http::query(request, &[])?;

@@ -1,54 +1,9 @@
-//! Pages of the inbox, and its counts.
+//! The counts of an inbox.
 
-use std::collections::BTreeMap;
-use std::time::Duration;
-
-use serde_json::{Value, json};
-use shared::error::{Error, Result, Violation};
-use shared::filter::{Filter, PARAMETERS};
-use shared::fold::Entry;
-use shared::http::{self, Reply, Request, has_etag};
+use shared::error::Result;
+use shared::http::{self, Reply, Request, counts_view, has_etag};
 use shared::id::fingerprint;
-use shared::inbox::{Counts, Inbox, PageRequest};
-use shared::page;
-
-/// Answers `{data, page, meta}`.
-pub async fn page(inbox: &Inbox<'_>, request: &Request, retention: u32) -> Result<Reply> {
-    let known = ["limit", "cursor", "consistent", "grouped"];
-    let query = http::query(request, &[&known[..], &PARAMETERS].concat())?;
-    let grouped = flag(&query, "grouped")?;
-    let limit = http::limit(&query)?;
-    let filter = Filter::parse(&query)?;
-    let bound = format!("{}{grouped}", filter.spelling);
-    let cursor = query.get("cursor");
-    let before = cursor
-        .map(|cursor| page::read(cursor, inbox.user.as_str(), &bound))
-        .transpose()?;
-    let page = inbox
-        .page(PageRequest {
-            filter: &filter,
-            before,
-            limit,
-            grouped,
-        })
-        .await?;
-    let next = page
-        .next
-        .map(|id| page::write(id, inbox.user.as_str(), &bound));
-    let data: Vec<Value> = page.entries.iter().map(Entry::view).collect();
-    let mut meta = counts_view(page.counts);
-    // What stood behind a cursor this old, retention has removed.
-    let kept_since = inbox
-        .now
-        .checked_sub(Duration::from_secs(u64::from(retention)));
-    let kept_since = kept_since.unwrap_or_default();
-    meta["gap"] = json!(before.is_some_and(|before| before.at() < kept_since));
-    Reply::ok(&json!({
-        "data": data,
-        "page": {"has_more": next.is_some(), "next": next},
-        "meta": meta,
-    }))
-}
+use shared::inbox::Inbox;
 
 /// The counts alone; 304 if the caller has them.
 pub async fn counts(inbox: &Inbox<'_>, request: &Request) -> Result<Reply> {
@@ -61,32 +16,4 @@ pub async fn counts(inbox: &Inbox<'_>, request: &Request) -> Result<Reply> {
         Reply::ok(&counts)?
     };
     Ok(reply.header("etag", &etag))
-}
-
-/// Counts as the API shows them.
-pub fn counts_view(counts: Counts) -> Value {
-    json!({
-        "unread_count": counts.unread,
-        "unseen_count": counts.unseen,
-        "capped": counts.capped,
-    })
-}
-
-/// Whether the answer must hold what was written a moment ago. Where the route has no such
-/// parameter, the route says so itself.
-pub fn is_consistent(request: &Request) -> Result<bool> {
-    let given = http::parameter(request, "consistent");
-    let query = given.map(|value| ("consistent".to_owned(), value.to_owned()));
-    flag(&query.into_iter().collect(), "consistent")
-}
-
-fn flag(query: &BTreeMap<String, String>, name: &str) -> Result<bool> {
-    match query.get(name).map(String::as_str) {
-        None | Some("false") => Ok(false),
-        Some("true") => Ok(true),
-        Some(_) => {
-            let violation = Violation::new(format!("/{name}"), "value", "must be true or false");
-            Err(Error::BadQuery(vec![violation]))
-        }
-    }
 }

@@ -3,14 +3,12 @@
 use serde_json::Value;
 use shared::contract::Fields;
 use shared::error::{Error, Result, Violation};
-use shared::http::{self, Reply, Request};
+use shared::http::{self, Reply, Request, counts_view};
 use shared::id::NotificationId;
 use shared::inbox::Inbox;
 use shared::marks::Watermark;
 use shared::notification::MAX_GROUP;
 use shared::store::Mark;
-
-use crate::list::counts_view;
 
 /// The largest body, in bytes.
 const MAX_BODY: usize = 65_536;

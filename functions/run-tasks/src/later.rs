@@ -12,7 +12,7 @@ use shared::store::{Due, Undecodable};
 use shared::task::{Later, MAX_ATTEMPTS, Place, Task};
 
 use crate::handler::{Handler, Time};
-use crate::steps;
+use crate::{erase, steps};
 
 /// Tasks on their way at the same time.
 const TASKS: usize = 8;
@@ -131,8 +131,16 @@ async fn act(handler: &Handler, later: &Later, time: Time) -> Result<(), String>
             cleared.await.map_err(word)
         }
         Task::Send(scheduled) => {
+            let erased = erase::takes(handler, scheduled, later.accepted).await;
+            if erased.map_err(|error| error.chain())? {
+                return Ok(());
+            }
             let sent = send_scheduled(&handler.store, clock, scheduled, &later.moments);
             sent.await.map_err(|error| error.chain())
+        }
+        Task::Erase(user, erase) => {
+            let again = erase::again(handler, user, *erase, time);
+            again.await.map_err(|error| error.chain())
         }
         Task::Watch(job) => {
             let watched = steps::watch(handler, job, time);

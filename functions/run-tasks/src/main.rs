@@ -1,6 +1,7 @@
 //! Tasks: those for now from the table's stream, those for later from the minute's sweep, and what
 //! Lambda gave up on.
 
+mod erase;
 mod handler;
 mod later;
 mod letters;

@@ -63,7 +63,7 @@ pub async fn step(
                 }),
             })
         }
-        Step::Clear { .. } | Step::Sweep { .. } | Step::FanOut(_) => Ok(Did {
+        Step::Clear { .. } | Step::Sweep { .. } | Step::FanOut(_) | Step::Erase { .. } => Ok(Did {
             count: 0,
             next: None,
         }),

@@ -9,7 +9,7 @@ use shared::stream::{Batch, Record, response};
 use shared::task::{Later, STOPPED, Task, watchdog};
 
 use crate::handler::{Handler, Time, unknown};
-use crate::{later, redrive};
+use crate::{erase, later, redrive};
 
 /// What a step of a job did.
 pub struct Did {
@@ -72,7 +72,8 @@ pub async fn run(handler: &Handler, key: &StepKey, time: Time) -> Result<()> {
         Step::Redrive { .. }
         | Step::RedriveTargets { .. }
         | Step::RedriveDead { .. }
-        | Step::FanOut(_) => advance(handler, key, &step, time).await,
+        | Step::FanOut(_)
+        | Step::Erase { .. } => advance(handler, key, &step, time).await,
     }
 }
 
@@ -102,7 +103,12 @@ async fn advance(handler: &Handler, key: &StepKey, step: &Step, time: Time) -> R
             next: told.next.map(Step::FanOut),
         }
     } else {
-        redrive::step(handler, step, key.chain, job.created_at, time).await?
+        match step {
+            Step::Erase { user, until, at } => {
+                erase::step(handler, (user, *until, at), time).await?
+            }
+            _ => redrive::step(handler, step, key.chain, job.created_at, time).await?,
+        }
     };
     let before = match step {
         // A step that was killed after it put the next one has not written down how far the chain is.

@@ -43,7 +43,7 @@ pub enum Status {
     Scheduled,
     /// The recipient has a live one with the same dedupe key.
     Duplicate,
-    /// It was stored by the request that this one repeats, and taken back since.
+    /// It was stored by the request that this one repeats, and taken back or erased since.
     Retracted,
 }
 

@@ -87,7 +87,7 @@ impl Work<'_> {
         });
         let put = async |(slot, send_at): (&mut Slot<'_>, Timestamp)| {
             let id = schedule_id(slot, send_at, at);
-            let later = Later::of_schedule(&row(slot, id, retention));
+            let later = Later::of_schedule(&row(slot, id, retention)).accepted(at);
             store.put_later(&later, clock.now()).await?;
             slot.end(id, scheduled(slot));
             Ok(())

@@ -223,6 +223,7 @@ impl Work<'_> {
             ids.map(|id| (slot.recipient.clone(), id))
         });
         let found = self.store.existing(&rows.collect::<Vec<_>>()).await?;
+        let mut missing = Vec::new();
         for slot in open {
             let ids = own(slot);
             let of = |id: &NotificationId| found.get(&(slot.recipient.clone(), *id)).copied();
@@ -232,9 +233,11 @@ impl Work<'_> {
                 slot.end_as(id, found);
             } else if let Some(id) = gone {
                 slot.end(id, Status::Created);
+            } else {
+                missing.push(slot);
             }
         }
-        Ok(())
+        self::take_erased(self.store, missing, &moments).await
     }
 
     /// Puts what is open under ids of the moment `at`, row by row, as long as that is fresh; of drawn
@@ -274,6 +277,32 @@ impl Work<'_> {
     }
 }
 
+/// Ends what was accepted before its recipient was erased: it is not stored again.
+async fn take_erased(
+    store: &Store,
+    missing: Vec<&mut Slot<'_>>,
+    moments: &[Timestamp],
+) -> Result<()> {
+    let user = |slot: &Slot| match slot.recipient {
+        Recipient::User(user) => Some(user.clone()),
+        Recipient::Everyone => None,
+    };
+    let users: Vec<UserId> = missing.iter().filter_map(|slot| user(slot)).collect();
+    let Some(first) = moments.first().filter(|_| !users.is_empty()) else {
+        return Ok(());
+    };
+    let erased = store.erasures(&users).await?;
+    for slot in missing {
+        let of = user(slot);
+        let taken =
+            |(user, until): &(UserId, Timestamp)| of.as_ref() == Some(user) && first <= until;
+        if erased.iter().any(taken) {
+            slot.end(NotificationId::new(*first, slot.tail), Status::Retracted);
+        }
+    }
+    Ok(())
+}
+
 /// Puts one row while its moment is fresh; leaves the slot open if it no longer is. If it is `kept`
 /// that a row is a duplicate, a repeat says so, whatever became of the other one.
 async fn put(
@@ -301,9 +330,8 @@ async fn put(
             }
             Holder::Other(other) => other,
         };
-        let rows = [(slot.recipient.clone(), other)];
-        match store.existing(&rows).await?.values().next() {
-            Some(Found::Live) => {
+        match store.is_held(user, other).await? {
+            Some(true) => {
                 let put = if kept {
                     let now = clock.now();
                     store.put_duplicate(slot.recipient, id, other, now).await?
@@ -314,8 +342,8 @@ async fn put(
             }
             // Somebody may be about to put it.
             None if clock.since(other.at()) <= SETTLED => tokio::time::sleep(GLANCE).await,
-            // A row that never came, or that was taken back: the key is free.
-            None | Some(_) => {
+            // A row that never came, or that was taken back or erased: the key is free.
+            None | Some(false) => {
                 let ours = (id, row.expires_at);
                 store.take_over(user, key, other, ours).await?;
             }

@@ -42,7 +42,10 @@ pub async fn register(
             pause(round + 1).await;
         }
         let seen = store.user(arrival.user).await?;
-        let known = seen.device(arrival.id);
+        // One that an erase is about to remove is a new one when it comes again.
+        let known = seen
+            .device(arrival.id)
+            .filter(|known| !seen.is_erased(known));
         if let Some(device) = known.filter(|known| is_same(known, arrival.announced, now)) {
             return Ok((device.clone(), false));
         }

@@ -1,9 +1,11 @@
 //! The HTTP side of a function: requests in, replies out. The only place with status codes.
 
 mod event;
+mod list;
 mod reply;
 
 pub use event::Request;
+pub use list::{counts_view, inbox_page, is_consistent};
 pub use reply::{Reply, item_problem};
 
 use std::collections::BTreeMap;

@@ -38,6 +38,17 @@ impl Reply {
         Reply::with(StatusCode::OK, body)
     }
 
+    /// 200: JSON lines, one record a line.
+    pub fn lines(lines: &[Value]) -> Reply {
+        let lines = lines.iter().map(|line| format!("{line}\n"));
+        let json_lines = HeaderValue::from_static("application/x-ndjson");
+        Reply {
+            status: StatusCode::OK,
+            headers: vec![(header::CONTENT_TYPE, json_lines)],
+            body: Some(lines.collect()),
+        }
+    }
+
     /// 201: something new.
     pub fn created(body: &impl Serialize) -> Result<Reply> {
         Reply::with(StatusCode::CREATED, body)

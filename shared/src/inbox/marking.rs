@@ -7,7 +7,7 @@ use super::Inbox;
 use crate::clock::pause;
 use crate::error::{Error, Result};
 use crate::id::NotificationId;
-use crate::marks::{BEHIND, BroadcastMark, MAX_UNREAD_MARKS, Marks, Watermark};
+use crate::marks::{BEHIND, BroadcastMark, MAX_UNREAD_MARKS, Watermark};
 use crate::notification::Notification;
 use crate::store::{About, Mark, Rows};
 
@@ -33,7 +33,11 @@ struct Ahead {
 impl Inbox<'_> {
     /// Changes the marks of one notification, or of one broadcast for this user.
     pub async fn mark(&self, id: NotificationId, mark: Mark) -> Result<Notification> {
-        let mut marks = self.store.about(self.user, true).await?.marks;
+        let about = self.store.about(self.user, true).await?;
+        if about.user.erases(id.at()) {
+            return Err(Error::NotFound);
+        }
+        let mut marks = about.marks;
         if mark == Mark::Read && marks.reads(id) {
             return self.get(id).await;
         }
@@ -87,7 +91,7 @@ impl Inbox<'_> {
     /// although it was covered is marked one by one, too. Returns the marks as they are then.
     pub async fn mark_up_to(&self, watermark: Watermark, up_to: NotificationId) -> Result<About> {
         let mut about = self.store.about(self.user, true).await?;
-        let ahead = self.look_ahead(&about.marks, watermark, up_to).await?;
+        let ahead = self.look_ahead(&about, watermark, up_to).await?;
         let (mark, unread, stood) = match watermark {
             Watermark::Seen => (Mark::Seen, Vec::new(), about.marks.seen_up_to),
             Watermark::Read => {
@@ -116,10 +120,11 @@ impl Inbox<'_> {
 
     async fn look_ahead(
         &self,
-        marks: &Marks,
+        about: &About,
         watermark: Watermark,
         up_to: NotificationId,
     ) -> Result<Ahead> {
+        let marks = &about.marks;
         let settled = self.now.checked_sub(BEHIND).unwrap_or_default();
         let settled = NotificationId::new(settled, [0; 10]).previous();
         let is_marked = |row: &Notification| {
@@ -149,7 +154,7 @@ impl Inbox<'_> {
         rows.read_ahead(first).await?;
         let mut singly = 0;
         while let Some((id, row)) = rows.next().await? {
-            let row = row.filter(|row| row.is_live(self.now));
+            let row = row.filter(|row| row.is_live(self.now) && !about.user.erases(row.id.at()));
             let open = row.as_ref().is_some_and(|row| !is_marked(row));
             if id > settled && singly < MAX_MARKED {
                 singly += usize::from(row.is_some());

@@ -105,6 +105,11 @@ impl Pusher {
         &self.store
     }
 
+    /// The SNS it publishes through.
+    pub fn sns(&self) -> &Sns {
+        &self.sns
+    }
+
     /// Pushes what these rows ask for, no two of them the same, within `budget` of the invocation's
     /// time. Returns, for each target in order, whether it is done: pushed, ended without a push, or
     /// left to a task.
@@ -143,7 +148,7 @@ impl Pusher {
         let users = targets.iter().map(|(user, _)| user);
         let run = Run::new(self, users, broadcasts, resumes, (clock, budget));
         let jobs = targets.iter().map(|target| {
-            // Gone: retracted, erased or expired.
+            // Gone: retracted or expired, or erased and removed.
             let Some(row) = rows.remove(target) else {
                 return Ok(None);
             };
@@ -151,6 +156,9 @@ impl Pusher {
             let row = row.map_err(|error| unreadable(&error))?;
             let about = abouts.get(&target.0).map(Result::as_ref);
             let about = about.transpose().map_err(unreadable)?;
+            if about.is_some_and(|about| about.user.erases(target.1.at())) {
+                return Ok(None);
+            }
             let notification = match about {
                 Some(about) => about.marks.apply(row),
                 None => row,

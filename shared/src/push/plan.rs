@@ -58,7 +58,7 @@ impl Run<'_> {
         if let Some(reason) = user.and_then(|user| unwanted(user, notification, now)) {
             return skipped(reason);
         }
-        let all: Vec<_> = user.into_iter().flat_map(User::devices).collect();
+        let all: Vec<_> = user.into_iter().flat_map(User::live_devices).collect();
         if all.is_empty() {
             return Err((State::NoDevice, None));
         }

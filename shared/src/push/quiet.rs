@@ -150,7 +150,8 @@ impl Pusher {
                 let waits = |row: &Notification| {
                     row.outcome.is_deferred() && row.outcome.reason.as_deref() == quiet
                 };
-                held.extend(row.filter(waits).map(|row| Job {
+                let row = row.filter(|row| waits(row) && !about.user.erases(row.id.at()));
+                held.extend(row.map(|row| Job {
                     user,
                     notification: about.marks.apply(row),
                     about: Some(about),

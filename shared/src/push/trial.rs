@@ -73,7 +73,8 @@ pub async fn try_out(
     now: Timestamp,
 ) -> Result<Trial> {
     let seen = store.user(user).await?;
-    let device = seen.device(id).ok_or(Error::NotFound)?;
+    let device = seen.device(id).filter(|device| !seen.is_erased(device));
+    let device = device.ok_or(Error::NotFound)?;
     let message = payload::message(&Sending {
         notification: &notification(user, text, now),
         options: &options(),

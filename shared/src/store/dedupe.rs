@@ -7,6 +7,7 @@ use aws_sdk_dynamodb::types::{
     Delete, Put, ReturnValuesOnConditionCheckFailure, TransactWriteItem,
 };
 
+use super::erase::erased_at;
 use super::keys::Key;
 use super::row::{self, Item};
 use super::{Store, failure, item_key, n, s, transaction_failure};
@@ -95,6 +96,22 @@ impl Store {
             Ok(_) | Err(Error::Conflict(_)) => Ok(()),
             Err(other) => Err(other),
         }
+    }
+
+    /// Whether the other notification that holds a key is there. One that was taken back or erased is not,
+    /// and one that never came is `None`.
+    pub async fn is_held(&self, user: &UserId, other: NotificationId) -> Result<Option<bool>> {
+        let key = Key::Notification(user.clone(), other);
+        let sk = key.sk();
+        let keys = vec![key, Key::User(user.clone())];
+        let (mut held, mut erased) = (None, false);
+        for item in self.get_all(keys, Some("sk, z, er")).await? {
+            if item.get("sk").and_then(|found| found.as_s().ok()) == Some(&sk) {
+                held = Some(!row::is_tombstone(&item));
+            }
+            erased |= erased_at(&item).is_some_and(|until| other.at() <= until);
+        }
+        Ok(if erased { Some(false) } else { held })
     }
 
     /// The notification that holds a dedupe key.

@@ -33,6 +33,9 @@ use crate::task::{Name, Place};
 /// What every notification's sort key begins with.
 pub const NOTIFICATION_PREFIX: &str = "N#";
 
+/// What the sort key of every membership of a user begins with.
+pub const MEMBERSHIP_PREFIX: &str = "M#";
+
 /// What every broadcast's sort key begins with.
 pub const BROADCAST_PREFIX: &str = "B#";
 

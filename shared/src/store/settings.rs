@@ -38,7 +38,7 @@ impl Store {
         let preferences = encode(preferences, "preferences could not be written")?;
         let update = self
             .settings(user)
-            .update_expression("SET pre = :pre")
+            .update_expression("SET pre = :pre REMOVE expires_at")
             .expression_attribute_values(":pre", preferences);
         send(update).await
     }
@@ -57,7 +57,7 @@ impl Store {
         let Some(mutes) = &seen.mutes else {
             let update = self
                 .settings(user)
-                .update_expression("SET mut = :mutes")
+                .update_expression("SET mut = :mutes REMOVE expires_at")
                 .condition_expression("attribute_not_exists(mut)")
                 .expression_attribute_values(":mutes", AttributeValue::M([(name, until)].into()));
             return send(update).await;
@@ -130,7 +130,8 @@ fn dropping(
     dropped: &[(&str, i64)],
 ) -> UpdateItemFluentBuilder {
     let mut conditions = vec![condition.to_owned()];
-    let mut removed = Vec::new();
+    // Whatever an erase has left is to stay from now on.
+    let mut removed = vec!["expires_at".to_owned()];
     if set.is_none() {
         removed.push("mut.#id".to_owned());
     }
@@ -142,9 +143,7 @@ fn dropping(
         removed.push(format!("mut.#d{index}"));
     }
     let mut clauses = Vec::from_iter(set.map(|set| format!("SET {set}")));
-    if !removed.is_empty() {
-        clauses.push(format!("REMOVE {}", removed.join(", ")));
-    }
+    clauses.push(format!("REMOVE {}", removed.join(", ")));
     update
         .update_expression(clauses.join(" "))
         .condition_expression(conditions.join(" AND "))

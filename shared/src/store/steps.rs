@@ -84,6 +84,18 @@ pub enum Step {
         #[serde(rename = "c", skip_serializing_if = "Option::is_none", default)]
         cursor: Option<String>,
     },
+    /// Removes what a user had.
+    Erase {
+        /// Whose.
+        #[serde(rename = "u")]
+        user: UserId,
+        /// What was accepted up to then, in milliseconds since 1970.
+        #[serde(rename = "t")]
+        until: i64,
+        /// Where it goes on.
+        #[serde(rename = "p")]
+        at: EraseAt,
+    },
     /// Tells some members of a topic, in the partition that has the chain's number.
     FanOut(Telling),
 }
@@ -118,6 +130,18 @@ impl Telling {
     }
 }
 
+/// Where an erase goes on.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum EraseAt {
+    /// With the devices and their endpoints.
+    Devices,
+    /// With the user's rows, after this sort key.
+    Rows(Option<String>),
+    /// With the lists of the dead, so many days before the erase.
+    Dead(u32),
+}
+
 /// What a job is for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -126,6 +150,8 @@ pub enum JobKind {
     Redrive,
     /// The members of a topic are told.
     FanOut,
+    /// What a user had is removed.
+    Erase,
 }
 
 /// A job.

@@ -10,6 +10,9 @@ use crate::error::Result;
 use crate::id::{NotificationId, UserId};
 use crate::task::{Later, Place, Task};
 
+/// The attribute of a schedule that says when it was accepted.
+const ACCEPTED: &str = "ac";
+
 /// What a task in a bucket is to whoever found it.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Due {
@@ -51,7 +54,15 @@ pub fn to_item(later: &Later) -> Result<Item> {
             );
             let moments = later.moments.iter().map(|at| n(at.as_millisecond()));
             set("ms", AttributeValue::L(moments.collect()));
+            if let Some(at) = later.accepted {
+                set(ACCEPTED, n(at.as_millisecond()));
+            }
             "send"
+        }
+        Task::Erase(of, erase) => {
+            set("u", user(of));
+            set("id", s(erase.to_string()));
+            "erase"
         }
         Task::Watch(job) => {
             set("j", s(job));
@@ -72,6 +83,7 @@ pub fn from_item(place: Place, mut item: Item) -> Option<Later> {
         "push" => Task::Push(user()?, id()?),
         "clear" => Task::Clear(user()?, id()?),
         "quiet_end" => Task::QuietEnd(user()?, id()?),
+        "erase" => Task::Erase(user()?, id()?),
         "watch" => Task::Watch(text("j")?.to_owned()),
         "send" => {
             let AttributeValue::M(nested) = nested? else {
@@ -86,7 +98,13 @@ pub fn from_item(place: Place, mut item: Item) -> Option<Later> {
         task,
         attempt: item.get("at")?.as_n().ok()?.parse().ok()?,
         moments: moments_in(&item),
+        accepted: accepted_in(&item),
     })
+}
+
+/// When a scheduled notification was accepted.
+pub fn accepted_in(item: &Item) -> Option<Timestamp> {
+    Timestamp::from_millisecond(item.get(ACCEPTED)?.as_n().ok()?.parse().ok()?).ok()
 }
 
 /// The moments under which a scheduled notification may have been stored.

@@ -5,6 +5,7 @@ use jiff::Timestamp;
 use super::Store;
 use super::keys::Key;
 use super::row::{self, Item, TOMBSTONE};
+use super::task_row::accepted_in;
 use crate::error::Result;
 use crate::id::{NotificationId, UserId};
 use crate::notification::Notification;
@@ -35,7 +36,9 @@ impl Store {
     /// What is known of a user's notification, or of a schedule; `None` if there is nothing.
     pub async fn trace(&self, user: &UserId, id: NotificationId) -> Result<Option<Traced>> {
         let key = Key::Notification(user.clone(), id);
-        if let Some(item) = self.get(&key, "the notification").await? {
+        let owner = self.user(user).await?;
+        let item = self.get(&key, "the notification").await?;
+        if let Some(item) = item.filter(|_| !owner.erases(id.at())) {
             if row::is_tombstone(&item) {
                 return Ok(Some(Traced::Retracted(moment(&item, TOMBSTONE))));
             }
@@ -43,7 +46,9 @@ impl Store {
         }
         let item = self.schedule_row(id).await?.map(|(_, item)| item);
         let theirs = |item: &Item| item.get("r").and_then(|r| r.as_s().ok()) == Some(&key.pk());
-        let Some(item) = item.filter(theirs) else {
+        // One without a moment was put before there were erases.
+        let erased = |item: &Item| owner.erases(accepted_in(item).unwrap_or_default());
+        let Some(item) = item.filter(|item| theirs(item) && !erased(item)) else {
             return Ok(None);
         };
         let ended = moment(&item, "z");

@@ -41,6 +41,9 @@ pub struct User {
     /// What is muted; `None` if there never was anything.
     #[serde(rename = "mut", default)]
     pub(super) mutes: Option<Mutes>,
+    /// Up to when everything was erased, in milliseconds since 1970.
+    #[serde(rename = "er", default)]
+    pub(super) erased_at: Option<i64>,
 }
 
 /// Devices by id, with the number of those that this version cannot read.
@@ -81,6 +84,11 @@ pub struct Owner {
     /// Whether its removal has ended.
     #[serde(rename = "gone", default)]
     gone: bool,
+}
+
+/// In the place of an erased user and device.
+pub(super) fn nobody() -> &'static str {
+    "-"
 }
 
 impl Owner {
@@ -259,7 +267,8 @@ impl Store {
         if registration.seen.devices.is_none() {
             let devices = AttributeValue::M([(id.to_owned(), device)].into());
             let update = update
-                .update_expression("SET dev = :devices")
+                // Whatever an erase has left is to stay from now on.
+                .update_expression("SET dev = :devices REMOVE expires_at")
                 .condition_expression("attribute_not_exists(dev)")
                 .expression_attribute_values(":devices", devices);
             return write(update.build(), TransactWriteItemBuilder::update);
@@ -282,7 +291,7 @@ impl Store {
                 "dev.#id.e = :seen".to_owned()
             }
         });
-        let mut removals = Vec::new();
+        let mut removals = vec!["expires_at".to_owned()];
         let given = registration
             .given
             .iter()
@@ -297,10 +306,7 @@ impl Store {
             conditions.push(format!("dev.#drop{index}.e = :drop{index}"));
             removals.push(format!("dev.#drop{index}"));
         }
-        let mut expression = "SET dev.#id = :device".to_owned();
-        if !removals.is_empty() {
-            expression = format!("{expression} REMOVE {}", removals.join(", "));
-        }
+        let expression = format!("SET dev.#id = :device REMOVE {}", removals.join(", "));
         let update = update
             .update_expression(expression)
             .condition_expression(conditions.join(" AND "));
