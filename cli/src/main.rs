@@ -3,6 +3,7 @@
 // Both panic when nobody reads any more.
 #![deny(clippy::print_stderr, clippy::print_stdout)]
 
+mod cost;
 mod export;
 mod import;
 mod journal;
@@ -28,6 +29,7 @@ fn main() -> ExitCode {
         Some(Command::Token(token)) => print_token(token).map(|()| ExitCode::SUCCESS),
         Some(Command::Import(options)) => import::run(options),
         Some(Command::Export(options)) => export::run(options),
+        Some(Command::Cost(load)) => print_cost(load).map(|()| ExitCode::SUCCESS),
         None => start::run(&options.start).map(|()| ExitCode::SUCCESS),
     };
     match outcome {
@@ -37,6 +39,10 @@ fn main() -> ExitCode {
             ExitCode::FAILURE
         }
     }
+}
+
+fn print_cost(load: &cost::Load) -> Result<()> {
+    Ok(write!(std::io::stdout(), "{}", cost::report(load)?)?)
 }
 
 fn print_token(token: &Token) -> Result<()> {

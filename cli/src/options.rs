@@ -1,5 +1,6 @@
 //! What may be said on the command line.
 
+use crate::cost::Load;
 use crate::product::Holder;
 use clap::{Args, Parser, Subcommand};
 use std::path::PathBuf;
@@ -22,6 +23,8 @@ pub enum Command {
     Import(Import),
     /// Write the notifications of all users, or of one, as JSON lines
     Export(Export),
+    /// Print what a month costs on AWS, line by line, and what would save most
+    Cost(Load),
 }
 
 /// Which table a command works on.

@@ -3,6 +3,7 @@
 //! The figures are exact, must not depend on how much is stored, and are those the README prints. `cargo test` compares
 //! a table of 1,000 rows with one of 5,000; `TIDINGS_FULL=1` with one of 1,000,000, which takes a while to fill.
 
+#[path = "../../cli/src/cost/counts.rs"]
 mod expected;
 
 use std::collections::{BTreeMap, HashMap};

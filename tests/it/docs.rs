@@ -84,6 +84,28 @@ fn the_readmes_commands_give_the_answers_it_shows() {
 }
 
 #[test]
+fn the_readmes_cost_is_what_the_program_prints() {
+    let readme = fs::read_to_string(root().join("README.md")).unwrap();
+    let blocks = blocks(&readme);
+    let is_cost = |pair: &&[(&str, &str)]| pair[0].1.starts_with("cargo run -q -- cost");
+    let pair = blocks
+        .windows(2)
+        .find(is_cost)
+        .expect("the README has a cost");
+    let arguments = pair[0].1.strip_prefix("cargo run -q -- ").unwrap();
+    let output = Command::new(binaries().join("tidings"))
+        .args(arguments.split_whitespace())
+        .output()
+        .unwrap();
+    let printed = String::from_utf8(output.stdout).unwrap();
+    assert_eq!(
+        pair[1].1,
+        printed.trim_end(),
+        "the README's block must be\n{printed}"
+    );
+}
+
+#[test]
 fn every_path_that_a_document_names_exists() {
     let mut count = 0;
     for document in [

@@ -191,8 +191,8 @@ async fn i11_an_erase_hides_everything_at_once_and_removes_it_and_nothing_of_oth
         (&done["kind"], &done["state"]),
         (&json!("erase"), &json!("done"))
     );
-    // A device, three rows, a tombstone, two guards and an entry of the dead.
-    assert_eq!(done["written"], 8, "{done}");
+    // A device, three rows, a tombstone, two guards, the marks and an entry of the dead.
+    assert_eq!(done["written"], 9, "{done}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

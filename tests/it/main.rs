@@ -11,6 +11,7 @@ mod auth;
 mod blast;
 mod broadcasts;
 mod caller;
+mod canaries;
 mod capacity;
 #[cfg(feature = "proof")]
 mod caps;

@@ -80,8 +80,15 @@ impl Store {
         if passed(update.send().await, "the user's row")?.is_none() {
             return Ok(());
         }
-        let delete = self.delete(item_key(&Key::Marks(user.clone())));
-        passed(delete.send().await, "the marks").map(drop)
+        let update = self.client.update_item().table_name(&self.table);
+        let names =
+            ["s", "r", "c", "rt", "u", "b"].map(|name| (format!("#{name}"), name.to_owned()));
+        let update = update
+            .set_key(Some(item_key(&Key::Marks(user.clone()))))
+            .update_expression("REMOVE #s, #r, #c, #rt, #u, #b")
+            .condition_expression("attribute_exists(pk)")
+            .set_expression_attribute_names(Some(names.into()));
+        passed(update.send().await, "the marks").map(drop)
     }
 
     /// Starts the job that removes what was accepted up to `until`. Repeating it is harmless.
