@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 
 use crate::caller::{Caller, eventually, send};
 use crate::create::note;
+use crate::dedupe::create;
 use crate::event_log::event;
 use crate::events::template;
 use crate::pushes;
@@ -89,11 +90,10 @@ async fn failures(stack: &Stack) {
         let user = unique(&format!("{CANARY}-user"));
         let token = unique(&format!("error-{trouble}-{CANARY}-token"));
         pushes::device(stack, &user, &format!("{CANARY}-device"), "fcm", &token).await;
-        stack
-            .producer()
-            .post("/v1/notifications", &full_note(&user))
-            .await
-            .expect(201);
+        let (_, id, _) = create(stack, &full_note(&user)).await;
+        if !["application", "authorization-error"].contains(&trouble) {
+            pushes::ended(stack, &user, &id).await;
+        }
     }
     let admin = stack.admin();
     let day = jiff::Timestamp::now().strftime("%Y-%m-%d").to_string();

@@ -6,6 +6,7 @@
 
 mod applications;
 mod devices;
+mod erase;
 mod events;
 mod fan_out;
 mod import;
@@ -45,6 +46,7 @@ const LISTS: [&[Mutant]; 14] = [
     time::MUTANTS,
     devices::MUTANTS,
     events::MUTANTS,
+    erase::MUTANTS,
     fan_out::MUTANTS,
     applications::MUTANTS,
     import::MUTANTS,
