@@ -42,9 +42,9 @@ async fn every_route(stack: &Stack) -> Vec<String> {
     let bodies = [
         json!(format!("{CANARY}-text")),
         json!([format!("{CANARY}-item")]),
-        json!({"recipients": [format!("{CANARY} user")], "type": format!("{CANARY} type"), "title": format!("{CANARY}").repeat(200),
-            "token": format!("{CANARY}").repeat(1_000), "platform": format!("{CANARY}-platform"), "up_to": format!("{CANARY}-id"),
-            "notifications": [format!("{CANARY}-nested")], "until": format!("{CANARY}-moment"), "day": format!("{CANARY}")}),
+        json!({"recipients": [format!("{CANARY} user")], "type": format!("{CANARY} type"), "title": CANARY.repeat(200),
+            "token": CANARY.repeat(1_000), "platform": format!("{CANARY}-platform"), "up_to": format!("{CANARY}-id"),
+            "notifications": [format!("{CANARY}-nested")], "until": format!("{CANARY}-moment"), "day": CANARY}),
     ];
     let callers = [
         stack.user(&format!("{CANARY}-user")),

@@ -41,7 +41,7 @@ async fn export(ground: &Ground, user: &str) -> Vec<Vec<Value>> {
         let (target, relation) = link.split_once(">; ").unwrap();
         assert_eq!(relation, "rel=\"next\"");
         let path = format!("</v1/users/{user}/export?");
-        query = target.strip_prefix(&path).unwrap().to_owned();
+        target.strip_prefix(&path).unwrap().clone_into(&mut query);
     }
 }
 

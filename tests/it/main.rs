@@ -33,6 +33,8 @@ mod erase;
 #[cfg(feature = "proof")]
 mod erase_kills;
 #[cfg(feature = "proof")]
+mod erase_waits;
+#[cfg(feature = "proof")]
 mod event_cost;
 mod event_log;
 mod events;

@@ -40,7 +40,7 @@ pub async fn export(handler: &Handler, request: &Request, now: Timestamp) -> Res
         match kept {
             Kept::Membership(topic) => lines.push(line("membership", &json!({"topic": topic}))?),
             Kept::Notification(one) if about.user.erases(one.id.at()) => {}
-            Kept::Notification(one) => lines.push(of_notification(about.marks.apply(*one))?),
+            Kept::Notification(one) => lines.push(of_notification(&about.marks.apply(*one))?),
             Kept::Unreadable(key) => lines.push(line("unreadable", &json!({"key": key}))?),
         }
     }
@@ -113,7 +113,7 @@ fn of_user(about: &About, now: Timestamp, lines: &mut Vec<Value>) -> Result<()> 
     Ok(())
 }
 
-fn of_notification(one: Notification) -> Result<Value> {
+fn of_notification(one: &Notification) -> Result<Value> {
     let mut line = line("notification", &one.view())?;
     let expires_at = Timestamp::from_second(one.expires_at).ok();
     line["seen_at"] = json!(one.seen_at.map(|at| at.to_string()));

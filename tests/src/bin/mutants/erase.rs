@@ -10,7 +10,7 @@ pub const MUTANTS: &[Mutant] = &[
         to: "let erased = about.user.erases(row.id.at()) && row.expires_at == 0;",
         tests: &[
             "it::erase::i11_an_erase_hides_everything_at_once_and_removes_it_and_nothing_of_others",
-            "it::erase::i11_a_row_that_arrives_late_is_never_seen_and_goes_two_days_later",
+            "it::erase_waits::i11_a_row_that_arrives_late_is_never_seen_and_goes_two_days_later",
         ],
     },
     Mutant {
@@ -19,8 +19,8 @@ pub const MUTANTS: &[Mutant] = &[
         from: "if about.is_some_and(|about| about.user.erases(target.1.at())) {",
         to: "if about.is_some_and(|about| about.user.erases(target.1.at()) && resumes != resumes) {",
         tests: &[
-            "it::erase::i11_what_waited_for_an_erased_user_is_not_pushed_to_whoever_comes_back",
-            "it::erase::i11_a_row_that_arrives_late_is_never_seen_and_goes_two_days_later",
+            "it::erase_waits::i11_what_waited_for_an_erased_user_is_not_pushed_to_whoever_comes_back",
+            "it::erase_waits::i11_a_row_that_arrives_late_is_never_seen_and_goes_two_days_later",
         ],
     },
     Mutant {
@@ -29,7 +29,7 @@ pub const MUTANTS: &[Mutant] = &[
         from: "if erased.map_err(|error| error.chain())? {",
         to: "if erased.map_err(|error| error.chain())? && later.attempt == 0 {",
         tests: &[
-            "it::erase::i11_what_waited_for_an_erased_user_is_not_pushed_to_whoever_comes_back",
+            "it::erase_waits::i11_what_waited_for_an_erased_user_is_not_pushed_to_whoever_comes_back",
         ],
     },
     Mutant {
@@ -37,14 +37,18 @@ pub const MUTANTS: &[Mutant] = &[
         file: "shared/src/store/dedupe.rs",
         from: "Ok(if erased { Some(false) } else { held })",
         to: "Ok(if erased && held.is_none() { Some(false) } else { held })",
-        tests: &["it::erase::i11_who_comes_back_is_a_new_user_and_a_repeat_brings_nothing_back"],
+        tests: &[
+            "it::erase_waits::i11_who_comes_back_is_a_new_user_and_a_repeat_brings_nothing_back",
+        ],
     },
     Mutant {
         name: "a repeat of a keyed request stores what was erased",
         file: "shared/src/create/work.rs",
         from: "of.as_ref() == Some(user) && first <= until;",
         to: "of.as_ref() == Some(user) && first > until;",
-        tests: &["it::erase::i11_who_comes_back_is_a_new_user_and_a_repeat_brings_nothing_back"],
+        tests: &[
+            "it::erase_waits::i11_who_comes_back_is_a_new_user_and_a_repeat_brings_nothing_back",
+        ],
     },
     Mutant {
         name: "a device goes before its endpoint",
@@ -66,7 +70,7 @@ pub const MUTANTS: &[Mutant] = &[
         from: ".filter(|known| !seen.is_erased(known));",
         to: ".filter(|known| !seen.is_erased(known) || known.last_seen > 0);",
         tests: &[
-            "it::erase::i11_what_waited_for_an_erased_user_is_not_pushed_to_whoever_comes_back",
+            "it::erase_waits::i11_what_waited_for_an_erased_user_is_not_pushed_to_whoever_comes_back",
         ],
     },
     Mutant {
@@ -74,14 +78,18 @@ pub const MUTANTS: &[Mutant] = &[
         file: "functions/administer-users/src/erase.rs",
         from: "    store.repeat_erase(&user, erase, now).await?;\n",
         to: "",
-        tests: &["it::erase::i11_a_row_that_arrives_late_is_never_seen_and_goes_two_days_later"],
+        tests: &[
+            "it::erase_waits::i11_a_row_that_arrives_late_is_never_seen_and_goes_two_days_later",
+        ],
     },
     Mutant {
         name: "an erase leaves the moment of the guard out",
         file: "shared/src/store/erase.rs",
         from: "return (holder <= last(until)).then(|| {",
         to: "return (holder != last(until)).then(|| {",
-        tests: &["it::erase::i11_who_comes_back_is_a_new_user_and_a_repeat_brings_nothing_back"],
+        tests: &[
+            "it::erase_waits::i11_who_comes_back_is_a_new_user_and_a_repeat_brings_nothing_back",
+        ],
     },
     Mutant {
         name: "an erase can be stopped",
