@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use jiff::Timestamp;
 use local::function::Function;
 use serde_json::{Value, json};
+use shared::id::{TopicId, UserId};
 use shared::store::Undecodable;
 
 use crate::ground::{Ground, Http, Reply, RowKey, stored};
@@ -21,7 +22,7 @@ pub fn of_user(rows: &BTreeMap<RowKey, Value>, user: &str) -> Vec<RowKey> {
     };
     let theirs = rows.iter().filter(|((key, sk), row)| {
         let is_record = key.starts_with("J#") || key.starts_with("Q#");
-        (*key == pk && sk != "A#user") || (names(row) && !is_record)
+        (*key == pk && sk != "A#user") || *sk == pk || (names(row) && !is_record)
     });
     theirs.map(|(key, _)| key.clone()).collect()
 }
@@ -80,6 +81,10 @@ pub async fn resident(field: &Field, name: &str) -> Phone {
         reason: "refused".to_owned(),
     };
     let store = field.ground.store();
+    let topic = TopicId::parse("followers:bo").unwrap();
+    let member = UserId::parse(user).unwrap();
+    let joined = store.join_topic(&topic, &[member], Timestamp::now());
+    joined.await.unwrap();
     store.put_dead(Timestamp::now(), &dead).await.unwrap();
     phone
 }
@@ -200,6 +205,6 @@ async fn i11_an_erase_hides_everything_at_once_and_removes_it_and_nothing_of_oth
         (&done["kind"], &done["state"]),
         (&json!("erase"), &json!("done"))
     );
-    // A device, three rows, a tombstone, two guards, the marks and an entry of the dead.
-    assert_eq!(done["written"], 9, "{done}");
+    // A device, three rows, a tombstone, two guards, the marks, a membership and an entry of the dead.
+    assert_eq!(done["written"], 10, "{done}");
 }

@@ -5,7 +5,6 @@ use serde_json::{Value, json};
 use crate::erase::{erase, resident};
 use crate::ground::{Ground, Http, Reply};
 use crate::stack::{shared, unique};
-use crate::table;
 use crate::tasks::Field;
 
 /// The lines of a page.
@@ -55,14 +54,6 @@ async fn i11_an_export_has_everything_of_the_user_and_no_token_or_address() {
         .send(&field.creator)
         .await;
     assert_eq!(reply.unwrap().status, 207);
-    let member = [("at", table::n(1))];
-    let client = field.ground.client();
-    let put = client.put_item().table_name(field.ground.table());
-    let put = put.item("pk", table::s(&format!("U#{}", phone.user)));
-    let put = put
-        .item("sk", table::s("M#followers:bo"))
-        .item(member[0].0, member[0].1.clone());
-    put.send().await.unwrap();
     let pages = export(&field.ground, &phone.user).await;
     assert_eq!(pages.len(), 2);
     let all = pages.concat();

@@ -285,7 +285,7 @@ async fn take_erased(
 ) -> Result<()> {
     let user = |slot: &Slot| match slot.recipient {
         Recipient::User(user) => Some(user.clone()),
-        Recipient::Everyone => None,
+        Recipient::Topic(_) | Recipient::Everyone => None,
     };
     let users: Vec<UserId> = missing.iter().filter_map(|slot| user(slot)).collect();
     let Some(first) = moments.first().filter(|_| !users.is_empty()) else {

@@ -5,18 +5,19 @@
 
 use futures_util::stream::{self, StreamExt, TryStreamExt};
 use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
 
 use aws_sdk_dynamodb::operation::delete_item::builders::DeleteItemFluentBuilder;
 use aws_sdk_dynamodb::types::AttributeValue;
 
-use super::keys::{DEAD_SHARDS, Key, MARKS, NOTIFICATION_PREFIX, dead_day};
+use super::keys::{DEAD_SHARDS, Key, MARKS, MEMBERSHIP_PREFIX, NOTIFICATION_PREFIX, dead_day};
 use super::row::Item;
 use super::tasks::passed;
 use super::users::nobody;
-use super::{EraseAt, Job, JobKind, Step, Store, User, failure, item_key, n, s};
+use super::{Job, JobKind, Step, Store, User, failure, item_key, n, s};
 use crate::device::{Device, endpoint_id};
 use crate::error::Result;
-use crate::id::{DeviceId, NotificationId, UserId};
+use crate::id::{DeviceId, NotificationId, TopicId, UserId};
 use crate::task::{Later, Task, erase_again, watchdog};
 
 /// How long the moment of an erase is kept, in seconds: 400 days. A schedule waits for 366 at most.
@@ -27,6 +28,18 @@ const GONE_LIFE: i64 = 86_400;
 const PAGE: i32 = 50;
 /// Rows that go at the same time.
 const DELETES: usize = 8;
+
+/// Where an erase goes on.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum EraseAt {
+    /// With the devices and their endpoints.
+    Devices,
+    /// With the user's rows, after this sort key.
+    Rows(Option<String>),
+    /// With the lists of the dead, so many days before the erase.
+    Dead(u32),
+}
 
 /// A part of a user's rows that went.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -104,12 +117,7 @@ impl Store {
             until: until.as_millisecond(),
             at: EraseAt::Devices,
         };
-        let what = Job {
-            kind: JobKind::Erase,
-            created_at: now.as_millisecond(),
-            chains: vec![first],
-            cancelled_at: None,
-        };
+        let what = Job::new(JobKind::Erase, vec![first], now);
         // The watchdog first: what is begun is also ended.
         self.put_later(&watchdog(job, now), now).await?;
         self.start_job(job, &what, now).await
@@ -139,7 +147,7 @@ impl Store {
     }
 
     /// Removes a page of what a user had up to `until`, in the order of the sort keys, after `after`:
-    /// notifications and what remains of them, dedupe guards, and marks that are older throughout.
+    /// notifications and what remains of them, memberships on both sides, dedupe guards, and marks that are older throughout.
     pub async fn erase_rows(
         &self,
         user: &UserId,
@@ -155,18 +163,24 @@ impl Store {
             .expression_attribute_values(":pk", s(&pk))
             .expression_attribute_values(":bound", s(bound))
             .expression_attribute_names("#id", "id")
-            .projection_expression("sk, #id")
+            .expression_attribute_names("#j", "j")
+            .projection_expression("sk, #id, #j")
             .set_exclusive_start_key(start)
             .consistent_read(true)
             .limit(PAGE);
         let answer = query.send().await;
         let answer = answer.map_err(|error| failure("the user's rows", error))?;
         let found = answer.items.unwrap_or_default();
+        let joined = found.iter().filter_map(|item| joined(item, until));
+        let joined: Vec<TopicId> = joined.collect();
+        for topic in &joined {
+            self.leave_topic(topic, user).await?;
+        }
         let deletes = found
             .iter()
             .filter_map(|item| self.erasing(&pk, item, until));
         Ok(Erased {
-            count: sent(deletes).await?,
+            count: sent(deletes).await? + u64::try_from(joined.len()).unwrap_or_default(),
             cursor: answer
                 .last_evaluated_key
                 .and_then(|key| key.get("sk")?.as_s().ok().cloned()),
@@ -299,6 +313,18 @@ async fn sent(deletes: impl Iterator<Item = DeleteItemFluentBuilder>) -> Result<
         .try_collect()
         .await?;
     Ok(gone.into_iter().map(u64::from).sum())
+}
+
+/// The topic of a membership that is as old.
+fn joined(item: &Item, until: Timestamp) -> Option<TopicId> {
+    let topic = item
+        .get("sk")?
+        .as_s()
+        .ok()?
+        .strip_prefix(MEMBERSHIP_PREFIX)?;
+    let at: i64 = item.get("j")?.as_n().ok()?.parse().ok()?;
+    let topic = TopicId::parse(topic)?;
+    (at <= until.as_millisecond()).then_some(topic)
 }
 
 fn row_key(pk: &str, sk: &str) -> Item {

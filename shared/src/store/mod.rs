@@ -24,7 +24,7 @@ mod users;
 mod writes;
 
 pub use dedupe::Holder;
-pub use erase::Erased;
+pub use erase::{EraseAt, Erased};
 pub use events::{LogRows, Logged};
 pub use export::{Kept, KeptPage};
 pub use guards::{Claim, Guard, Held};
@@ -34,7 +34,7 @@ pub use moving::{Cursor, Part};
 pub use pushes::{Replaced, Undecodable};
 pub use redrive::{Dead, DeadPage, Pending};
 pub use rules::StoredRule;
-pub use steps::{Chain, EraseAt, Job, JobKind, Step, StepKey, Telling};
+pub use steps::{Chain, Job, JobKind, Step, StepKey, Telling};
 pub use task_row::Due;
 pub use tasks::{Cancelled, LEASE};
 pub use topics::{MEMBER_SHARDS, Member, Members};

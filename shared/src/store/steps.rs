@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use aws_sdk_dynamodb::types::{AttributeValue, Put, TransactWriteItem};
 
+use super::erase::EraseAt;
 use super::keys::Key;
 use super::tasks::passed;
 use super::topics::MEMBER_SHARDS;
@@ -128,18 +129,6 @@ impl Telling {
             .filter_map(|ms| Timestamp::from_millisecond(*ms).ok())
             .collect()
     }
-}
-
-/// Where an erase goes on.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum EraseAt {
-    /// With the devices and their endpoints.
-    Devices,
-    /// With the user's rows, after this sort key.
-    Rows(Option<String>),
-    /// With the lists of the dead, so many days before the erase.
-    Dead(u32),
 }
 
 /// What a job is for.

@@ -92,6 +92,15 @@ pub const MUTANTS: &[Mutant] = &[
         ],
     },
     Mutant {
+        name: "an erased user stays a member",
+        file: "shared/src/store/erase.rs",
+        from: "(at <= until.as_millisecond()).then_some(topic)",
+        to: "(at == until.as_millisecond()).then_some(topic)",
+        tests: &[
+            "it::erase::i11_an_erase_hides_everything_at_once_and_removes_it_and_nothing_of_others",
+        ],
+    },
+    Mutant {
         name: "an erase can be stopped",
         file: "functions/create-notifications/src/jobs.rs",
         from: "if found.kind == JobKind::Erase {",
