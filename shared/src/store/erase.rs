@@ -18,7 +18,7 @@ use super::{Job, JobKind, Step, Store, User, failure, item_key, n, s};
 use crate::device::{Device, endpoint_id};
 use crate::error::Result;
 use crate::id::{DeviceId, NotificationId, TopicId, UserId};
-use crate::task::{Later, Task, erase_again, watchdog};
+use crate::task::{Later, Task, erase_again};
 
 /// How long the moment of an erase is kept, in seconds: 400 days. A schedule waits for 366 at most.
 const REMAINS: i64 = 400 * 86_400;
@@ -118,8 +118,6 @@ impl Store {
             at: EraseAt::Devices,
         };
         let what = Job::new(JobKind::Erase, vec![first], now);
-        // The watchdog first: what is begun is also ended.
-        self.put_later(&watchdog(job, now), now).await?;
         self.start_job(job, &what, now).await
     }
 

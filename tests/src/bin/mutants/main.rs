@@ -34,7 +34,7 @@ use tokio::process::Command;
 const LIMIT: Duration = Duration::from_mins(10);
 
 /// All of them.
-const LISTS: [&[Mutant]; 14] = [
+const LISTS: [&[Mutant]; 15] = [
     list::MUTANTS,
     inputs::MUTANTS,
     pushes::MUTANTS,
