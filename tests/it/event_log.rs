@@ -44,6 +44,7 @@ async fn post(stack: &Stack, media_type: &str, body: &Value) -> crate::caller::A
     .await
 }
 
+#[cfg(feature = "proof")]
 #[tokio::test]
 async fn an_event_is_found_by_whatever_it_says_and_by_nothing_else() {
     let (stack, subject) = (shared(), unique("log/ü #"));
@@ -105,6 +106,7 @@ async fn an_event_is_found_by_whatever_it_says_and_by_nothing_else() {
     assert_eq!(ids(&log(stack, &[("subject", "log")]).await), [""; 0]);
 }
 
+#[cfg(feature = "proof")]
 #[tokio::test]
 async fn pages_hold_every_event_once_and_a_cursor_belongs_to_its_search() {
     let (stack, subject) = (shared(), unique("pages"));
@@ -150,6 +152,7 @@ async fn pages_hold_every_event_once_and_a_cursor_belongs_to_its_search() {
     }
 }
 
+#[cfg(feature = "proof")]
 #[tokio::test]
 async fn i10_events_are_sent_and_searched_by_producers_alone() {
     let stack = shared();

@@ -93,6 +93,7 @@ pub async fn logged(ground: &Ground, subject: &str) -> Vec<String> {
     ids
 }
 
+#[cfg(feature = "proof")]
 #[tokio::test]
 async fn what_an_aws_sdk_sends_to_the_queue_is_logged() {
     let (stack, subject) = (shared(), unique("queue"));
@@ -129,6 +130,7 @@ async fn what_an_aws_sdk_sends_to_the_queue_is_logged() {
     assert_eq!(again.expect(200)["data"]["status"], "duplicate");
 }
 
+#[cfg(feature = "proof")]
 #[tokio::test]
 async fn what_can_never_be_taken_is_a_dead_letter_with_its_reason_and_holds_up_nothing() {
     let (ground, subject) = (Ground::new().await, unique("dead"));
@@ -187,6 +189,7 @@ async fn what_can_never_be_taken_is_a_dead_letter_with_its_reason_and_holds_up_n
     );
 }
 
+#[cfg(feature = "proof")]
 #[tokio::test]
 async fn what_the_table_does_not_take_now_comes_again_alone_and_buries_nothing_twice() {
     let (ground, subject) = (Ground::new().await, unique("again"));
@@ -211,6 +214,7 @@ fn encoded(text: &str) -> String {
     BASE64_STANDARD.encode(text)
 }
 
+#[cfg(feature = "proof")]
 #[tokio::test]
 async fn kafka_rabbitmq_and_eventbridge_bring_the_same_events() {
     let (ground, subject) = (Ground::new().await, unique("sources"));

@@ -1,7 +1,7 @@
 //! One integration test binary: everything is tested through the real programs and sockets.
 
 // Some of what the tests share serves the proof harness alone.
-#![cfg_attr(not(feature = "proof"), allow(dead_code))]
+#![cfg_attr(not(feature = "proof"), allow(dead_code, unused_imports))]
 
 mod answers;
 #[cfg(feature = "proof")]
@@ -9,6 +9,7 @@ mod audiences;
 mod auth;
 #[cfg(feature = "proof")]
 mod blast;
+#[cfg(feature = "proof")]
 mod broadcasts;
 mod caller;
 mod canaries;
@@ -54,8 +55,10 @@ mod flow;
 #[cfg(feature = "proof")]
 mod freezing;
 mod ground;
+#[cfg(feature = "proof")]
 mod groups;
 mod hostile;
+#[cfg(feature = "proof")]
 mod idempotency;
 #[cfg(feature = "proof")]
 mod import;
@@ -76,6 +79,7 @@ mod marking;
 mod marks;
 #[cfg(feature = "proof")]
 mod months;
+#[cfg(feature = "proof")]
 mod moving;
 mod odd;
 #[cfg(feature = "proof")]
@@ -124,7 +128,9 @@ mod tasks;
 mod tidy;
 #[cfg(feature = "proof")]
 mod time;
+#[cfg(feature = "proof")]
 mod topics;
+#[cfg(feature = "proof")]
 mod totality;
 #[cfg(feature = "proof")]
 mod troubles;
