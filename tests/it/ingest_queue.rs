@@ -10,7 +10,7 @@ use tokio::sync::Mutex;
 
 use crate::caller::eventually;
 use crate::event_log::{event, ids, log};
-use crate::ground::Ground;
+use crate::ground::{Ground, Http};
 use crate::proxy::{Fault, Rule};
 use crate::stack::{Stack, shared, unique};
 
@@ -208,6 +208,32 @@ async fn what_the_table_does_not_take_now_comes_again_alone_and_buries_nothing_t
     assert_eq!(failures(&function, &messages(&bodies)).await, [""; 0]);
     assert_eq!(logged(&ground, &elsewhere).await, ["unlucky"]);
     assert_eq!(dead(shared(), &elsewhere).await.len(), 1);
+}
+
+#[tokio::test]
+async fn no_event_overtakes_one_of_its_subject_that_must_come_again() {
+    let (ground, subject) = (Ground::new().await, unique("lane"));
+    let proxy = ground.proxy(false).await;
+    let function = ground.function("ingest-events", Some(&proxy));
+    let down = Fault::Status(500, "InternalServerError");
+    proxy.add(Rule::on("PutItem", 1..=4, down).containing("unlucky"));
+    let lane = json!([
+        event(&subject, "unlucky"),
+        event(&subject, "second"),
+        event(&subject, "third")
+    ]);
+    let queued = messages(&[lane.to_string()]);
+    assert_eq!(failures(&function, &queued).await, ["m0"]);
+    assert_eq!(logged(&ground, &subject).await, [""; 0]);
+    let request = Http::new("POST /v1/events", "likes").json(&lane);
+    let reply = request.send(&function).await.unwrap();
+    let results = reply.body["data"].as_array().unwrap().iter();
+    let statuses: Vec<&Value> = results.map(|result| &result["status"]).collect();
+    assert_eq!(statuses, [503, 503, 503]);
+    assert_eq!(logged(&ground, &subject).await, [""; 0]);
+    assert_eq!(failures(&function, &queued).await, [""; 0]);
+    let all = ["second", "third", "unlucky"];
+    assert_eq!(logged(&ground, &subject).await, all);
 }
 
 fn encoded(text: &str) -> String {

@@ -110,7 +110,26 @@ fn late() -> Error {
     }
 }
 
-/// Ingests the events of a batch, those of one subject one after another; the outcomes are in their order.
+/// Whether another try would end the same.
+pub fn is_final(error: &Error) -> bool {
+    match error {
+        Error::Malformed { .. }
+        | Error::Invalid(_)
+        | Error::BadQuery(_)
+        | Error::TooLarge(_)
+        | Error::UnsupportedMediaType
+        | Error::Forbidden(_)
+        | Error::NotFound
+        | Error::KeyReused => true,
+        Error::Conflict(_)
+        | Error::Throttled { .. }
+        | Error::Unavailable { .. }
+        | Error::Internal { .. } => false,
+    }
+}
+
+/// Ingests the events of a batch, those of one subject one after another; the outcomes are in their order. What
+/// follows an event that must come again must come again too: an un-like never overtakes its like.
 pub async fn ingest_all(
     handler: &Handler,
     events: &[Event],
@@ -122,13 +141,15 @@ pub async fn ingest_all(
     }
     let lanes = lanes.into_values().map(async |lane| {
         let mut outcomes = Vec::with_capacity(lane.len());
+        let mut is_held_up = false;
         for index in lane {
-            let outcome = if clock.elapsed() > BUDGET {
+            let outcome = if is_held_up || clock.elapsed() > BUDGET {
                 Err(late())
             } else {
                 // Each has the time of a request of its own.
                 ingest(handler, &events[index], Clock::starting(clock.now())).await
             };
+            is_held_up = outcome.as_ref().is_err_and(|error| !is_final(error));
             outcomes.push((index, outcome));
         }
         outcomes

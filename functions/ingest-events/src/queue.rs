@@ -9,7 +9,7 @@ use shared::json;
 
 use crate::handler::Handler;
 use crate::http::{MAX_BATCH_BYTES, items, read};
-use crate::ingest::ingest_all;
+use crate::ingest::{ingest_all, is_final};
 use crate::sources::{Message, unwrapped};
 
 /// What can never be taken.
@@ -124,24 +124,6 @@ fn parse(message: &Message) -> Vec<(String, Result<Event>)> {
             .into_iter()
             .map(|item| (item.to_string(), read(unwrapped(item), "")))
             .collect(),
-    }
-}
-
-/// Whether another try would end the same.
-fn is_final(error: &Error) -> bool {
-    match error {
-        Error::Malformed { .. }
-        | Error::Invalid(_)
-        | Error::BadQuery(_)
-        | Error::TooLarge(_)
-        | Error::UnsupportedMediaType
-        | Error::Forbidden(_)
-        | Error::NotFound
-        | Error::KeyReused => true,
-        Error::Conflict(_)
-        | Error::Throttled { .. }
-        | Error::Unavailable { .. }
-        | Error::Internal { .. } => false,
     }
 }
 
