@@ -4,7 +4,7 @@ use jiff::Timestamp;
 use serde_json::{Map, Value, json};
 
 use super::render::Fault;
-use super::template;
+use super::template::Renderer;
 use super::{Data, Form};
 use crate::error::Violation;
 use crate::event::Event;
@@ -17,6 +17,7 @@ const SHOWN: [(&str, usize); 2] = [("title", 200), ("body", 1_000)];
 
 /// Fills blanks, and remembers what it could not.
 pub struct Filler {
+    renderer: Renderer,
     context: minijinja::Value,
     /// What could not be made.
     pub faults: Vec<Fault>,
@@ -26,13 +27,14 @@ impl Filler {
     /// With what templates see.
     pub fn new(context: &Value) -> Filler {
         Filler {
+            renderer: Renderer::new(values(context)),
             context: minijinja::Value::from(minijinja::value::Serde(context)),
             faults: Vec::new(),
         }
     }
 
     fn text(&mut self, at: &str, template: &str) -> Option<String> {
-        match template::render(template, &self.context) {
+        match self.renderer.render(template, &self.context) {
             Ok(text) => Some(text),
             Err(detail) => {
                 let fault = Fault::in_rule(at.to_owned(), "template", detail);
@@ -63,6 +65,15 @@ impl Filler {
         self.faults
             .push(Fault::in_rule("/dedupe_key".to_owned(), "length", detail));
         None
+    }
+}
+
+/// How many values there are in a value, itself included.
+pub fn values(value: &Value) -> u64 {
+    match value {
+        Value::Array(items) => 1 + items.iter().map(values).sum::<u64>(),
+        Value::Object(fields) => 1 + fields.values().map(values).sum::<u64>(),
+        _ => 1,
     }
 }
 

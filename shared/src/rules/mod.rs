@@ -1,6 +1,7 @@
 //! Rules: what of an event is told, to whom, and in which words.
 
 mod fill;
+mod grammar;
 mod read;
 mod render;
 mod schema;

@@ -32,9 +32,30 @@ pub const MUTANTS: &[Mutant] = &[
     Mutant {
         name: "a template may use a hundred times as much",
         file: "shared/src/rules/template.rs",
-        from: "engine.set_fuel(Some(FUEL));",
-        to: "engine.set_fuel(Some(FUEL * 100));",
+        from: "engine.set_fuel(Some(FUEL.min(",
+        to: "engine.set_fuel(Some(100 * FUEL.min(",
         tests: &["shared::rules::tests::a_template_may_neither_take_long_nor_grow"],
+    },
+    Mutant {
+        name: "a template has as many steps for any event",
+        file: "shared/src/rules/template.rs",
+        from: "FUEL.min(MAX_VISITS / values.max(1))",
+        to: "FUEL.min(MAX_VISITS + values)",
+        tests: &["shared::rules::tests::a_template_may_neither_take_long_nor_grow"],
+    },
+    Mutant {
+        name: "a template may double what it made",
+        file: "shared/src/rules/grammar.rs",
+        from: "Stmt::Set(other) => refuse(other.span(), STATEMENTS),",
+        to: "Stmt::Set(_) => Ok(()),",
+        tests: &["shared::rules::tests::a_template_builds_no_values_of_values"],
+    },
+    Mutant {
+        name: "a loop may go over what a template made",
+        file: "shared/src/rules/grammar.rs",
+        from: "if each.recursive || !is_loop(&each.iter) {",
+        to: "if each.recursive && !is_loop(&each.iter) {",
+        tests: &["shared::rules::tests::a_template_builds_no_values_of_values"],
     },
     Mutant {
         name: "one condition of several is enough",
