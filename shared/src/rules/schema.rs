@@ -165,6 +165,11 @@ impl<'s> Walk<'s> {
                 "must stand in the schema itself, as #/$defs/…: nothing is fetched",
             );
         };
+        if pointer.contains('%') {
+            // The crate decodes it, so it would lead elsewhere than it does here.
+            let detail = "must be written without %: a name that needs an escape is not supported";
+            return refuse("not_supported", detail);
+        }
         if self.open.contains(&target) || pointer.is_empty() {
             return refuse("circular", "leads back to itself");
         }
@@ -198,10 +203,14 @@ mod tests {
     fn a_schema_fetches_nothing_and_leads_into_no_circle() {
         let of = "not_supported";
         let circle = json!({"$defs": {"a": {"items": {"$ref": "#/$defs/a"}}}, "$ref": "#/$defs/a"});
+        // Here `a%25` is harmless; decoded it leads to `a%`, which leads back to itself.
+        let back = json!({"items": {"$ref": "#/$defs/a%25"}});
+        let decoded = json!({"$defs": {"a%25": {}, "a%": back}, "$ref": "#/$defs/a%25"});
         let cases = [
             (json!({"$ref": "https://example.com/s.json"}), "/$ref", of),
             (json!({"$ref": "file:///etc/passwd"}), "/$ref", of),
             (json!({"$ref": "#/$defs/gone"}), "/$ref", "unknown"),
+            (decoded, "/$defs/a%/items/$ref", of),
             (json!({"$ref": "#"}), "/$ref", "circular"),
             (circle, "/$defs/a/items/$ref/items/$ref", "circular"),
             (json!({"$id": "https://example.com/"}), "/$id", of),

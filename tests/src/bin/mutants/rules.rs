@@ -107,6 +107,13 @@ pub const MUTANTS: &[Mutant] = &[
         tests: &["shared::rules::schema::tests::a_schema_fetches_nothing_and_leads_into_no_circle"],
     },
     Mutant {
+        name: "a reference may be percent-encoded",
+        file: "shared/src/rules/schema.rs",
+        from: "if pointer.contains('%') {",
+        to: "if pointer.contains('\\n') {",
+        tests: &["shared::rules::schema::tests::a_schema_fetches_nothing_and_leads_into_no_circle"],
+    },
+    Mutant {
         name: "a schema may be of any depth",
         file: "shared/src/rules/schema.rs",
         from: "if self.depth >= MAX_DEPTH {",
