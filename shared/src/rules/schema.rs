@@ -3,9 +3,10 @@
 //! A schema is trusted with neither time nor memory: what it refers to stands in itself, never in a
 //! circle, and its size with every reference written out is bounded. Patterns are matched in linear time.
 
-use jsonschema::{PatternOptions, Validator};
+use jsonschema::{PatternOptions, ValidationError, Validator};
 use serde_json::{Map, Value};
 
+use super::fill::values;
 use crate::error::Violation;
 
 /// The largest schema, in bytes of JSON without white space.
@@ -14,6 +15,9 @@ const MAX_BYTES: usize = 16_384;
 const MAX_VALUES: usize = 10_000;
 /// The largest compiled pattern, in bytes.
 const MAX_PATTERN: usize = 262_144;
+/// The most values of a schema times values of an event for which every broken rule is collected: they are all made
+/// before the first one is told, of a kilobyte and more each.
+const MAX_COLLECTED: u64 = 100_000;
 /// How many broken rules of a contract are told.
 const MAX_TOLD: usize = 20;
 /// Keywords that make a reference mean something else than its words, or follow it into a circle.
@@ -36,7 +40,13 @@ const MAX_DEPTH: usize = 100;
 
 /// A compiled contract.
 #[derive(Debug)]
-pub struct Schema(Validator);
+pub struct Schema {
+    validator: Validator,
+    /// How many values it has, with every reference written out.
+    values: u64,
+    /// Whether it offers several ways: an error then holds those of every way.
+    has_ways: bool,
+}
 
 impl Schema {
     /// Compiles the schema that stands at `pointer`. Every broken rule is noted in `violations`.
@@ -57,19 +67,26 @@ impl Schema {
             root: schema,
             left: MAX_VALUES,
             depth: 0,
+            has_ways: false,
             open: Vec::new(),
         };
         if let Err((at, code, detail)) = walk.visit(schema, "") {
             refuse(&at, code, detail);
             return None;
         }
+        let values = (MAX_VALUES - walk.left) as u64;
+        let has_ways = walk.has_ways;
         let options = jsonschema::options().with_pattern_options(
             PatternOptions::regex()
                 .size_limit(MAX_PATTERN)
                 .dfa_size_limit(MAX_PATTERN),
         );
         match options.build(schema) {
-            Ok(validator) => Some(Schema(validator)),
+            Ok(validator) => Some(Schema {
+                validator,
+                values,
+                has_ways,
+            }),
             Err(error) => {
                 // A schema is itself checked by a schema, so the place is the instance's.
                 refuse(error.instance_path().as_str(), "schema", error.to_string());
@@ -78,19 +95,33 @@ impl Schema {
         }
     }
 
-    /// What `data` breaks: where, as a pointer into it, by which keyword, and a sentence.
+    /// What `data` breaks: where, as a pointer into it, by which keyword, and a sentence. Of large data it is the
+    /// first alone.
     pub fn check(&self, data: &Map<String, Value>) -> Vec<(String, String)> {
         let data = Value::Object(data.clone());
-        let errors = self.0.iter_errors(&data).take(MAX_TOLD);
         // What was sent is not told again: it may be long, or nobody's business.
-        errors
-            .map(|error| {
-                (
-                    error.instance_path().as_str().to_owned(),
-                    error.masked().to_string(),
-                )
-            })
-            .collect()
+        let told = |error: ValidationError<'_>| {
+            let at = error.instance_path().as_str().to_owned();
+            (at, error.masked().to_string())
+        };
+        if self.values.saturating_mul(values(&data)) <= MAX_COLLECTED {
+            let errors = self.validator.iter_errors(&data).take(MAX_TOLD);
+            return errors.map(told).collect();
+        }
+        if !self.has_ways {
+            return self
+                .validator
+                .validate(&data)
+                .err()
+                .map(told)
+                .into_iter()
+                .collect();
+        }
+        if self.validator.is_valid(&data) {
+            return Vec::new();
+        }
+        let detail = "breaks the contract, and is too large to be told where";
+        vec![(String::new(), detail.to_owned())]
     }
 }
 
@@ -99,6 +130,8 @@ struct Walk<'s> {
     root: &'s Value,
     left: usize,
     depth: usize,
+    /// Whether a keyword that offers several ways was met.
+    has_ways: bool,
     /// The references on the way here.
     open: Vec<&'s str>,
 }
@@ -131,6 +164,7 @@ impl<'s> Walk<'s> {
                 items.try_for_each(|(index, item)| self.visit(item, &format!("{at}/{index}")))
             }
             Value::Object(fields) => fields.iter().try_for_each(|(name, value)| {
+                self.has_ways |= name == "anyOf" || name == "oneOf";
                 let at = format!("{at}/{}", name.replace('~', "~0").replace('/', "~1"));
                 // A property may have any name; a keyword's value tells them apart.
                 match value {
@@ -265,5 +299,25 @@ mod tests {
         let schema = parse(&json!({"additionalProperties": {"type": "integer"}})).unwrap();
         let data = (0..100).map(|n| (format!("p{n}"), json!("x"))).collect();
         assert_eq!(schema.check(&data).len(), MAX_TOLD);
+    }
+
+    #[test]
+    fn large_data_breaks_one_rule_alone() {
+        let required: Vec<String> = (0..20).map(|n| format!("p{n}")).collect();
+        let item = json!({"type": "object", "required": required});
+        let either = json!({"anyOf": [item, {"type": "string"}]});
+        let found = |item: &Value, length: usize| {
+            let schema = parse(&json!({"properties": {"all": {"items": item}}})).unwrap();
+            let data = json!({"all": vec![json!({}); length]});
+            schema.check(data.as_object().unwrap())
+        };
+        assert_eq!(found(&item, 1_000).len(), MAX_TOLD);
+        assert_eq!(found(&either, 30).len(), MAX_TOLD);
+        let broken = found(&item, 20_000);
+        assert_eq!((broken[0].0.as_str(), broken.len()), ("/all/0", 1));
+        let broken = found(&either, 20_000);
+        assert_eq!((broken[0].0.as_str(), broken.len()), ("", 1));
+        let loose = json!({"anyOf": [{"type": "object"}, {"enum": vec![1; 10]}]});
+        assert_eq!(found(&loose, 20_000), []);
     }
 }

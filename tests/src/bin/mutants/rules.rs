@@ -114,6 +114,13 @@ pub const MUTANTS: &[Mutant] = &[
         tests: &["shared::rules::schema::tests::a_schema_fetches_nothing_and_leads_into_no_circle"],
     },
     Mutant {
+        name: "every error of large data is collected",
+        file: "shared/src/rules/schema.rs",
+        from: "self.values.saturating_mul(values(&data)) <= MAX_COLLECTED",
+        to: "self.values <= MAX_COLLECTED",
+        tests: &["shared::rules::schema::tests::large_data_breaks_one_rule_alone"],
+    },
+    Mutant {
         name: "a schema may be of any depth",
         file: "shared/src/rules/schema.rs",
         from: "if self.depth >= MAX_DEPTH {",
