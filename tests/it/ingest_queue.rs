@@ -1,11 +1,13 @@
 //! Events through the queue, and through the other event sources of Lambda.
 
-use std::sync::LazyLock;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, LazyLock};
 
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
 use local::function::Function;
 use serde_json::{Value, json};
+use tokio::net::TcpListener;
 use tokio::sync::Mutex;
 
 use crate::caller::eventually;
@@ -234,6 +236,26 @@ async fn no_event_overtakes_one_of_its_subject_that_must_come_again() {
     assert_eq!(failures(&function, &queued).await, [""; 0]);
     let all = ["second", "third", "unlucky"];
     assert_eq!(logged(&ground, &subject).await, all);
+}
+
+#[tokio::test]
+async fn while_the_dead_letters_are_down_the_rest_comes_again_untried() {
+    let ground = Ground::new().await;
+    let down = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let endpoint = format!("http://{}", down.local_addr().unwrap());
+    let calls = Arc::new(AtomicUsize::new(0));
+    let counted = Arc::clone(&calls);
+    let _down = tokio::spawn(async move {
+        while down.accept().await.is_ok() {
+            counted.fetch_add(1, Ordering::Relaxed);
+        }
+    });
+    let variables = [("AWS_ENDPOINT_URL_SQS", endpoint.as_str())];
+    let function = ground.function_with("ingest-events", None, 0, &variables);
+    let bodies = vec!["not JSON".to_owned(); 60];
+    assert_eq!(failures(&function, &messages(&bodies)).await.len(), 60);
+    let calls = calls.load(Ordering::Relaxed);
+    assert!((1..60).contains(&calls), "{calls} calls");
 }
 
 fn encoded(text: &str) -> String {

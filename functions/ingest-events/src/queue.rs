@@ -1,6 +1,10 @@
 //! Events from queues and streams of messages. What cannot be taken now is asked for again; what can never be taken goes
 //! to the dead letters with the reason, and holds up nothing.
 
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use futures_util::stream::{self, StreamExt};
 use serde_json::{Value, json};
 use shared::clock::Clock;
 use shared::error::{Error, Result};
@@ -11,6 +15,11 @@ use crate::handler::Handler;
 use crate::http::{MAX_BATCH_BYTES, items, read};
 use crate::ingest::{ingest_all, is_final};
 use crate::sources::{Message, unwrapped};
+
+/// Messages whose dead letters are on their way at the same time.
+const IN_FLIGHT: usize = 8;
+/// No letter is sent after this: what has been begun, ten seconds at most, must end with the invocation.
+const BUDGET: Duration = Duration::from_secs(18);
 
 /// What can never be taken.
 struct Dead {
@@ -29,9 +38,8 @@ struct Fate {
 pub async fn take(handler: &Handler, messages: Vec<Message>, clock: Clock) -> Result<Value> {
     let fates = ingest_messages(handler, &messages, clock).await;
     let mut failures = Vec::new();
-    for (message, fate) in messages.iter().zip(fates) {
-        // Only once all else is done: a repeat would bury it again.
-        if !fate.failed && bury(handler, &fate.dead, clock).await.is_ok() {
+    for (message, is_done) in messages.iter().zip(bury_all(handler, &fates, clock).await) {
+        if is_done {
             continue;
         }
         let Some(identifier) = &message.identifier else {
@@ -48,8 +56,9 @@ pub async fn take_all(handler: &Handler, messages: Vec<Message>, clock: Clock) -
     if fates.iter().any(|fate| fate.failed) {
         return Err(again());
     }
-    for fate in fates {
-        bury(handler, &fate.dead, clock).await?;
+    let is_done = bury_all(handler, &fates, clock).await;
+    if is_done.contains(&false) {
+        return Err(again());
     }
     Ok(json!({}))
 }
@@ -138,14 +147,29 @@ fn reason(error: &Error) -> String {
     rules.collect::<Vec<_>>().join("; ")
 }
 
-/// Sends what is dead to the dead letters.
-async fn bury(handler: &Handler, dead: &[Dead], clock: Clock) -> Result<()> {
+/// Buries what is dead of each message, and tells which messages are done with.
+async fn bury_all(handler: &Handler, fates: &[Fate], clock: Clock) -> Vec<bool> {
+    let is_over = AtomicBool::new(false);
+    let is_done = fates.iter().map(async |fate| {
+        // Only once all else is done: a repeat would bury it again.
+        !fate.failed && bury(handler, &fate.dead, clock, &is_over).await.is_ok()
+    });
+    stream::iter(is_done).buffered(IN_FLIGHT).collect().await
+}
+
+/// Sends what is dead to the dead letters, while they take it and there is time.
+async fn bury(handler: &Handler, dead: &[Dead], clock: Clock, is_over: &AtomicBool) -> Result<()> {
     for Dead { body, reason } in dead {
+        if is_over.load(Ordering::Relaxed) || clock.elapsed() > BUDGET {
+            return Err(again());
+        }
         let sent = handler.dead_letters.send(body, reason, clock.now()).await;
         match &sent {
             Ok(()) => tracing::warn!(reason, "an event went to the dead letters"),
             Err(error) => {
                 tracing::error!(error = %error.chain(), reason, "an event could not be buried");
+                let is_outage = matches!(error, Error::Unavailable { .. });
+                is_over.fetch_or(is_outage, Ordering::Relaxed);
             }
         }
         sent?;

@@ -110,11 +110,18 @@ pub const MUTANTS: &[Mutant] = &[
     Mutant {
         name: "a message is buried before the rest of it is done",
         file: "functions/ingest-events/src/queue.rs",
-        from: "if !fate.failed && bury(handler, &fate.dead, clock).await.is_ok() {",
-        to: "if bury(handler, &fate.dead, clock).await.is_ok() && !fate.failed {",
+        from: "!fate.failed && bury(handler, &fate.dead, clock, &is_over).await.is_ok()",
+        to: "bury(handler, &fate.dead, clock, &is_over).await.is_ok() && !fate.failed",
         tests: &[
             "it::ingest_queue::what_the_table_does_not_take_now_comes_again_alone_and_buries_nothing_twice",
         ],
+    },
+    Mutant {
+        name: "letters are sent on while the dead letters are down",
+        file: "functions/ingest-events/src/queue.rs",
+        from: "is_over.fetch_or(is_outage, Ordering::Relaxed);",
+        to: "is_over.fetch_and(is_outage, Ordering::Relaxed);",
+        tests: &["it::ingest_queue::while_the_dead_letters_are_down_the_rest_comes_again_untried"],
     },
     Mutant {
         name: "a part of Kafka's batch that failed is forgotten",
