@@ -45,6 +45,12 @@ async fn every_mode_of_cloudevents_by_http_says_the_same() {
         binary = binary.header(name, value);
         untyped = untyped.header(name, value);
     }
+    for body in [r#"{"a":1},"junk":[2]"#, "1},{", r#"{"a":1} x"#, "{"] {
+        let request = post("application/json").body(body);
+        let request = request.header("ce-specversion", "1.0").header("ce-id", "x");
+        let answer = send(request).await.expect(400);
+        assert_eq!(answer["code"], "malformed_json", "{answer}");
+    }
     let batch = json!([body]).to_string();
     for request in [
         binary,

@@ -1,5 +1,6 @@
 //! Events by HTTP, in the three modes of CloudEvents: structured, batched, binary.
 
+use serde_json::value::RawValue;
 use serde_json::{Map, Value, json};
 use shared::clock::Clock;
 use shared::create::Status;
@@ -73,6 +74,11 @@ fn binary(request: &Request, media_type: &str) -> Result<Value> {
         if !media_type.is_empty() && !is_json(media_type) {
             return Err(Error::UnsupportedMediaType);
         }
+        // One value, or what follows it would be an attribute.
+        serde_json::from_slice::<&RawValue>(bytes).map_err(|error| Error::Malformed {
+            code: "malformed_json",
+            detail: format!("the body is not valid JSON: {error}"),
+        })?;
         // Free, as everything inside `data` is.
         let data = [b"{\"data\":", bytes, b"}"].concat();
         let data = json::parse(&data, MAX_EVENT_BYTES)?;
