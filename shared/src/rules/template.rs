@@ -50,6 +50,7 @@ static ENGINE: LazyLock<Environment<'static>> = LazyLock::new(|| {
 });
 
 /// `map(attribute="name")`, the one form of that filter which makes nothing larger.
+#[expect(clippy::needless_pass_by_value, reason = "the engine hands it over")]
 fn pluck(state: &State<'_, '_>, list: &Value, options: Kwargs) -> Result<Vec<Value>, Error> {
     let attribute: &str = options.get("attribute")?;
     options.assert_all_used()?;
