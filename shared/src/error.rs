@@ -8,8 +8,9 @@ pub type Source = Box<dyn StdError + Send + Sync>;
 /// The outcome of anything that may fail.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
-/// The longest pointer that is told, in characters.
+/// The longest pointer and the longest sentence that are told, in characters.
 const MAX_POINTER: usize = 200;
+const MAX_DETAIL: usize = 300;
 
 /// One rule that the caller's input breaks.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
@@ -30,6 +31,11 @@ impl Violation {
         detail: impl Into<String>,
     ) -> Violation {
         let mut pointer = pointer.into();
+        let mut detail = detail.into();
+        if let Some((cut, _)) = detail.char_indices().nth(MAX_DETAIL) {
+            detail.truncate(cut);
+            detail.push('…');
+        }
         // A field's name may be as long as the body.
         if let Some((cut, _)) = pointer.char_indices().nth(MAX_POINTER) {
             pointer.truncate(cut);
@@ -37,7 +43,7 @@ impl Violation {
         Violation {
             pointer,
             code,
-            detail: detail.into(),
+            detail,
         }
     }
 }
@@ -62,6 +68,9 @@ pub enum Error {
     /// The input is larger than the limit, in bytes.
     #[error("the body is larger than {0} bytes")]
     TooLarge(usize),
+    /// The event is larger than the limit, in bytes, as it is kept.
+    #[error("an event has at most {0} bytes, its numbers written out")]
+    EventTooLarge(usize),
     /// The body is not JSON by its own account.
     #[error("the body must be application/json")]
     UnsupportedMediaType,

@@ -152,6 +152,7 @@ async fn what_can_never_be_taken_is_a_dead_letter_with_its_reason_and_holds_up_n
         other.to_string(),
         too_large.to_string(),
         json!({"detail-type": "x", "detail": {"about": subject}}).to_string(),
+        format!("{subject}, as large as SQS takes{}", "x".repeat(1_048_500)),
     ];
     let mut batch = messages(&bodies);
     let odd = json!({"eventSource": "aws:sqs", "about": subject});
@@ -169,14 +170,19 @@ async fn what_can_never_be_taken_is_a_dead_letter_with_its_reason_and_holds_up_n
         reason("other"),
         "/id was used by this source for another event (event_id_reused)"
     );
-    assert_eq!(reason(&large), "the body is larger than 65536 bytes");
+    assert_eq!(
+        reason(&large),
+        "an event has at most 65536 bytes, its numbers written out"
+    );
     assert_eq!(
         reason("detail-type"),
         "/id is required (required); /source is required (required)"
     );
     assert_eq!(reason(&odd.to_string()), "it is no message of a queue");
+    // With its reason it would be too large a letter.
+    assert!(reason("as large as SQS takes").starts_with("the body is not valid JSON"));
     found.sort();
-    assert_eq!(found.len(), 6, "{found:?}");
+    assert_eq!(found.len(), 7, "{found:?}");
     // The one of a batch that died is a message of its own.
     assert!(
         found

@@ -110,7 +110,7 @@ fn percent_decoded(value: &str) -> Option<String> {
 /// Reads one event of a request or a message.
 pub fn read(value: Value, pointer: &str) -> Result<Event> {
     if value.to_string().len() > MAX_EVENT_BYTES {
-        return Err(Error::TooLarge(MAX_EVENT_BYTES));
+        return Err(Error::EventTooLarge(MAX_EVENT_BYTES));
     }
     let mut violations = Vec::new();
     match Event::parse(value, pointer, &mut violations) {

@@ -7,7 +7,7 @@ use futures_util::stream::{self, StreamExt};
 use jiff::Timestamp;
 use shared::clock::Clock;
 use shared::create::{Receipt, Status, create_held, take_back};
-use shared::error::{Error, Result};
+use shared::error::{Error, Result, Violation};
 use shared::event::Event;
 use shared::id::{NotificationId, UserId};
 use shared::notification::{Draft, Recipient};
@@ -20,6 +20,9 @@ use crate::handler::Handler;
 const IN_FLIGHT: usize = 8;
 /// No event of a batch is begun after this: what has been begun must end with the invocation.
 const BUDGET: Duration = Duration::from_secs(12);
+
+/// How many broken rules of an event are logged.
+const MAX_LOGGED: usize = 20;
 
 /// What became of an event.
 pub struct Ingested {
@@ -94,13 +97,27 @@ async fn plan(handler: &Handler, event: &Event, now: Timestamp) -> Result<Plan> 
     };
     let rendered = rule.render(event, now).map_err(|broken| {
         // Counted by this line: whoever sent it through a queue hears of it in no other way.
-        tracing::warn!(event_type = event.kind, broken = ?broken, "an event was refused by its rule");
+        let places = places(&broken);
+        tracing::warn!(
+            event_type = event.kind,
+            broken = places,
+            "an event was refused by its rule"
+        );
         Error::Invalid(broken)
     })?;
     Ok(Plan {
         rendered,
         life: rule.retention.unwrap_or(handler.event_retention),
     })
+}
+
+/// Where rules are broken and by which code, for the log: the sentences may say what the event says.
+pub fn places(broken: &[Violation]) -> String {
+    let shown = broken.iter().take(MAX_LOGGED);
+    let places: Vec<String> = shown
+        .map(|v| format!("{} ({})", v.pointer, v.code))
+        .collect();
+    places.join("; ")
 }
 
 fn late() -> Error {
@@ -117,6 +134,7 @@ pub fn is_final(error: &Error) -> bool {
         | Error::Invalid(_)
         | Error::BadQuery(_)
         | Error::TooLarge(_)
+        | Error::EventTooLarge(_)
         | Error::UnsupportedMediaType
         | Error::Forbidden(_)
         | Error::NotFound

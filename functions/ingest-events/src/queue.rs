@@ -13,7 +13,7 @@ use shared::json;
 
 use crate::handler::Handler;
 use crate::http::{MAX_BATCH_BYTES, items, read};
-use crate::ingest::{ingest_all, is_final};
+use crate::ingest::{ingest_all, is_final, places};
 use crate::sources::{Message, unwrapped};
 
 /// Messages whose dead letters are on their way at the same time.
@@ -21,10 +21,29 @@ const IN_FLIGHT: usize = 8;
 /// No letter is sent after this: what has been begun, ten seconds at most, must end with the invocation.
 const BUDGET: Duration = Duration::from_secs(18);
 
+/// How much of a message that is too large for a letter is kept, in characters.
+const MAX_BEGINNING: usize = 1_000;
+
 /// What can never be taken.
 struct Dead {
     body: String,
     reason: String,
+    /// The reason without anything that the event says.
+    logged: String,
+}
+
+impl Dead {
+    fn new(body: String, error: &Error) -> Dead {
+        Dead {
+            body,
+            reason: reason(error),
+            logged: match error {
+                Error::Invalid(violations) => places(violations),
+                Error::Malformed { code, .. } => (*code).to_owned(),
+                other => other.to_string(),
+            },
+        }
+    }
 }
 
 /// What became of a message so far.
@@ -38,7 +57,10 @@ struct Fate {
 pub async fn take(handler: &Handler, messages: Vec<Message>, clock: Clock) -> Result<Value> {
     let fates = ingest_messages(handler, &messages, clock).await;
     let mut failures = Vec::new();
-    for (message, is_done) in messages.iter().zip(bury_all(handler, &fates, clock).await) {
+    for (message, is_done) in messages
+        .iter()
+        .zip(bury_all(handler, &messages, &fates, clock).await)
+    {
         if is_done {
             continue;
         }
@@ -56,7 +78,7 @@ pub async fn take_all(handler: &Handler, messages: Vec<Message>, clock: Clock) -
     if fates.iter().any(|fate| fate.failed) {
         return Err(again());
     }
-    let is_done = bury_all(handler, &fates, clock).await;
+    let is_done = bury_all(handler, &messages, &fates, clock).await;
     if is_done.contains(&false) {
         return Err(again());
     }
@@ -81,10 +103,7 @@ async fn ingest_messages(handler: &Handler, messages: &[Message], clock: Clock) 
                     events.push(event);
                     origins.push((index, body));
                 }
-                Err(error) => fates[index].dead.push(Dead {
-                    body,
-                    reason: reason(&error),
-                }),
+                Err(error) => fates[index].dead.push(Dead::new(body, &error)),
             }
         }
     }
@@ -93,10 +112,7 @@ async fn ingest_messages(handler: &Handler, messages: &[Message], clock: Clock) 
         match outcome {
             Ok(_) => {}
             Err(error) if is_final(&error) => {
-                fates[index].dead.push(Dead {
-                    body,
-                    reason: reason(&error),
-                });
+                fates[index].dead.push(Dead::new(body, &error));
             }
             Err(error) => {
                 tracing::warn!(error = %error.chain(), "an event must come again");
@@ -148,26 +164,54 @@ fn reason(error: &Error) -> String {
 }
 
 /// Buries what is dead of each message, and tells which messages are done with.
-async fn bury_all(handler: &Handler, fates: &[Fate], clock: Clock) -> Vec<bool> {
+async fn bury_all(
+    handler: &Handler,
+    messages: &[Message],
+    fates: &[Fate],
+    clock: Clock,
+) -> Vec<bool> {
     let is_over = AtomicBool::new(false);
-    let is_done = fates.iter().map(async |fate| {
+    let each = messages.iter().zip(fates);
+    let is_done = each.map(async |(message, fate)| {
+        let of = message.identifier.as_deref();
         // Only once all else is done: a repeat would bury it again.
-        !fate.failed && bury(handler, &fate.dead, clock, &is_over).await.is_ok()
+        !fate.failed
+            && bury(handler, (of, &fate.dead), clock, &is_over)
+                .await
+                .is_ok()
     });
     stream::iter(is_done).buffered(IN_FLIGHT).collect().await
 }
 
-/// Sends what is dead to the dead letters, while they take it and there is time.
-async fn bury(handler: &Handler, dead: &[Dead], clock: Clock, is_over: &AtomicBool) -> Result<()> {
-    for Dead { body, reason } in dead {
+/// Sends what is dead of a message to the dead letters, while they take it and there is time.
+async fn bury(
+    handler: &Handler,
+    (of, dead): (Option<&str>, &[Dead]),
+    clock: Clock,
+    is_over: &AtomicBool,
+) -> Result<()> {
+    for Dead {
+        body,
+        reason,
+        logged,
+    } in dead
+    {
         if is_over.load(Ordering::Relaxed) || clock.elapsed() > BUDGET {
             return Err(again());
         }
-        let sent = handler.dead_letters.send(body, reason, clock.now()).await;
+        let letters = &handler.dead_letters;
+        let mut sent = letters.send(body, reason, clock.now()).await;
+        if let Err(Error::Internal { .. }) = sent {
+            // As when the message is as large as SQS takes, and the reason comes on top.
+            let begins: String = body.chars().take(MAX_BEGINNING).collect();
+            let stub = json!({"refused_message": of, "bytes": body.len(), "begins": begins});
+            sent = letters.send(&stub.to_string(), reason, clock.now()).await;
+        }
         match &sent {
-            Ok(()) => tracing::warn!(reason, "an event went to the dead letters"),
+            Ok(()) => tracing::warn!(reason = logged, "an event went to the dead letters"),
             Err(error) => {
-                tracing::error!(error = %error.chain(), reason, "an event could not be buried");
+                let chain = error.chain();
+                tracing::error!(error = %chain, reason = logged, "an event could not be buried");
                 let is_outage = matches!(error, Error::Unavailable { .. });
                 is_over.fetch_or(is_outage, Ordering::Relaxed);
             }

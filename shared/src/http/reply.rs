@@ -100,7 +100,9 @@ fn status(error: &Error) -> (StatusCode, &'static str) {
         Error::Forbidden(_) => (StatusCode::FORBIDDEN, "unusable_token"),
         Error::NotFound => (StatusCode::NOT_FOUND, "not_found"),
         Error::Conflict(_) => (StatusCode::CONFLICT, "conflict"),
-        Error::TooLarge(_) => (StatusCode::PAYLOAD_TOO_LARGE, "too_large"),
+        Error::TooLarge(_) | Error::EventTooLarge(_) => {
+            (StatusCode::PAYLOAD_TOO_LARGE, "too_large")
+        }
         Error::UnsupportedMediaType => {
             (StatusCode::UNSUPPORTED_MEDIA_TYPE, "unsupported_media_type")
         }
@@ -124,6 +126,14 @@ fn log(error: &Error, status: StatusCode) {
     }
 }
 
+/// An error's sentence; an internal error's is for the log alone.
+fn detail(error: &Error) -> String {
+    if matches!(error, Error::Internal { .. }) {
+        return "the request failed; the log has the reason under this request_id".to_owned();
+    }
+    error.to_string()
+}
+
 fn problem(error: &Error, request_id: &str) -> Reply {
     let (status, code) = status(error);
     log(error, status);
@@ -131,12 +141,7 @@ fn problem(error: &Error, request_id: &str) -> Reply {
         "type": "about:blank",
         "title": status.canonical_reason(),
         "status": status.as_u16(),
-        // An internal error's text is for the log alone.
-        "detail": if status == StatusCode::INTERNAL_SERVER_ERROR {
-            "the request failed; the log has the reason under this request_id".to_owned()
-        } else {
-            error.to_string()
-        },
+        "detail": detail(error),
         "code": code,
         "request_id": request_id,
     });
@@ -160,7 +165,8 @@ fn problem(error: &Error, request_id: &str) -> Reply {
 /// One error as an item's result in a batch.
 pub fn item_problem(error: &Error) -> Value {
     let (status, code) = status(error);
-    let mut problem = json!({"status": status.as_u16(), "code": code, "detail": error.to_string()});
+    log(error, status);
+    let mut problem = json!({"status": status.as_u16(), "code": code, "detail": detail(error)});
     if let Error::Invalid(violations) = error {
         problem["errors"] = shown(violations, MAX_SHOWN_OF_ITEM);
     }
@@ -261,6 +267,25 @@ mod tests {
             let body: Value = serde_json::from_str(&body).unwrap();
             assert_eq!(body["status"], status);
             assert_eq!(body["request_id"], "r1");
+        }
+    }
+
+    #[test]
+    fn an_items_problem_says_no_more_than_an_answers() {
+        let internal = Error::Internal {
+            what: "an inner thing",
+            source: "cause".into(),
+        };
+        for error in [internal, Error::EventTooLarge(1), Error::NotFound] {
+            let item = item_problem(&error);
+            let Some(Body::Text(body)) = response(Err(error), "r1").body else {
+                panic!("no body");
+            };
+            let body: Value = serde_json::from_str(&body).unwrap();
+            for field in ["status", "code", "detail"] {
+                assert_eq!(item[field], body[field]);
+            }
+            assert!(!body.to_string().contains("inner"));
         }
     }
 }
