@@ -197,6 +197,12 @@ fn parse_locales(push: &mut Fields) -> BTreeMap<String, Text> {
         if !is_locale(&name) {
             given.refuse(&name, "format", "must be a language tag, such as pt-BR");
         }
+        if locales
+            .keys()
+            .any(|tag: &String| tag.eq_ignore_ascii_case(&name))
+        {
+            given.refuse(&name, "duplicate", "is there in other letters already");
+        }
         let at = given.at(&name);
         let value = given.take(&name).unwrap_or_default();
         let Some(mut text) = Fields::of(value, at, given.violations()) else {
@@ -291,6 +297,10 @@ mod tests {
             (json!({"locales": many}), "/push/locales"),
             (json!({"locales": {"e": {"title": "x"}}}), "/push/locales/e"),
             (json!({"locales": {"en": "x"}}), "/push/locales/en"),
+            (
+                json!({"locales": {"EN": {"title": "x"}, "en": {"title": "x"}}}),
+                "/push/locales/en",
+            ),
             (json!({"locales": {"en": null}}), "/push/locales/en"),
             (
                 json!({"locales": {"en": {"title": ""}}}),
