@@ -110,8 +110,8 @@ pub const MUTANTS: &[Mutant] = &[
     Mutant {
         name: "a message is buried before the rest of it is done",
         file: "functions/ingest-events/src/queue.rs",
-        from: "!fate.failed && bury(handler, &fate.dead, clock, &is_over).await.is_ok()",
-        to: "bury(handler, &fate.dead, clock, &is_over).await.is_ok() && !fate.failed",
+        from: "!fate.failed\n            && bury(handler, (of, &fate.dead), clock, &is_over)\n                .await\n                .is_ok()",
+        to: "bury(handler, (of, &fate.dead), clock, &is_over).await.is_ok() && !fate.failed",
         tests: &[
             "it::ingest_queue::what_the_table_does_not_take_now_comes_again_alone_and_buries_nothing_twice",
         ],
