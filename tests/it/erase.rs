@@ -82,9 +82,11 @@ pub async fn resident(field: &Field, name: &str) -> Phone {
     };
     let store = field.ground.store();
     let topic = TopicId::parse("followers:bo").unwrap();
-    let members = [UserId::parse(user).unwrap()];
-    let joined = store.join_topic(&topic, &members, Timestamp::now());
-    joined.await.unwrap();
+    let member = UserId::parse(user).unwrap();
+    store
+        .join_topic(&topic, &[member], Timestamp::now())
+        .await
+        .unwrap();
     store.put_dead(Timestamp::now(), &dead).await.unwrap();
     phone
 }
