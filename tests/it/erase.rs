@@ -83,7 +83,8 @@ pub async fn resident(field: &Field, name: &str) -> Phone {
     let store = field.ground.store();
     let topic = TopicId::parse("followers:bo").unwrap();
     let member = UserId::parse(user).unwrap();
-    let joined = store.join_topic(&topic, &[member], Timestamp::now());
+    let members = [member];
+    let joined = store.join_topic(&topic, &members, Timestamp::now());
     joined.await.unwrap();
     store.put_dead(Timestamp::now(), &dead).await.unwrap();
     phone

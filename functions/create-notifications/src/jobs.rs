@@ -61,8 +61,8 @@ pub async fn show(handler: &Handler, request: &Request) -> Result<Reply> {
 pub async fn cancel(handler: &Handler, request: &Request, now: Timestamp) -> Result<Reply> {
     http::query(request, &[])?;
     let id = job(request)?;
-    let (found, _) = handler.store.job(id).await?.ok_or(Error::NotFound)?;
-    if found.kind == JobKind::Erase {
+    let found = handler.store.job(&id.to_string()).await?;
+    if found.is_some_and(|(job, _)| job.kind == JobKind::Erase) {
         let detail = "an erase cannot be stopped: what it has hidden stays hidden";
         return Err(Error::invalid("/job", "not_allowed", detail));
     }
