@@ -38,7 +38,11 @@ pub async fn export(handler: &Handler, request: &Request, now: Timestamp) -> Res
     }
     for kept in kept.rows {
         match kept {
-            Kept::Membership(topic) => lines.push(line("membership", &json!({"topic": topic}))?),
+            Kept::Membership(_, joined) if about.user.erases(joined) => {}
+            Kept::Membership(topic, joined) => {
+                let fields = json!({"topic": topic, "joined_at": joined.to_string()});
+                lines.push(line("membership", &fields)?);
+            }
             Kept::Notification(one) if about.user.erases(one.id.at()) => {}
             Kept::Notification(one) => lines.push(of_notification(&about.marks.apply(*one))?),
             Kept::Unreadable(key) => lines.push(line("unreadable", &json!({"key": key}))?),

@@ -1,5 +1,7 @@
 //! All that is kept of a user beside their own row and marks, page by page.
 
+use jiff::Timestamp;
+
 use super::keys::{Key, MEMBERSHIP_PREFIX, NOTIFICATION_PREFIX};
 use super::row::{self, Item};
 use super::{Store, failure, s};
@@ -13,8 +15,8 @@ const PAGE: i32 = 100;
 /// A row of a user.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Kept {
-    /// The user is a member of this topic.
-    Membership(String),
+    /// The user is a member of this topic, and since when.
+    Membership(String, Timestamp),
     /// A notification, its marks as the row has them.
     Notification(Box<Notification>),
     /// A row of a newer version: its sort key.
@@ -61,7 +63,9 @@ impl Store {
 fn kept(item: Item) -> Option<Kept> {
     let sk = item.get("sk")?.as_s().ok()?.clone();
     if let Some(topic) = sk.strip_prefix(MEMBERSHIP_PREFIX) {
-        return Some(Kept::Membership(topic.to_owned()));
+        let joined = item.get("j")?.as_n().ok()?.parse().ok()?;
+        let joined = Timestamp::from_millisecond(joined).ok()?;
+        return Some(Kept::Membership(topic.to_owned(), joined));
     }
     if !sk.starts_with(NOTIFICATION_PREFIX) || row::is_tombstone(&item) {
         return None;

@@ -103,8 +103,8 @@ pub const MUTANTS: &[Mutant] = &[
     Mutant {
         name: "an erase can be stopped",
         file: "functions/create-notifications/src/jobs.rs",
-        from: "if found.kind == JobKind::Erase {",
-        to: "if found.kind == JobKind::Erase && found.cancelled_at.is_some() {",
+        from: "job.kind == JobKind::Erase) {",
+        to: "job.kind == JobKind::Erase && job.cancelled_at.is_some()) {",
         tests: &[
             "it::erase::i11_an_erase_hides_everything_at_once_and_removes_it_and_nothing_of_others",
         ],
