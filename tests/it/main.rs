@@ -12,6 +12,7 @@ mod blast;
 #[cfg(feature = "proof")]
 mod broadcasts;
 mod caller;
+#[cfg(feature = "proof")]
 mod canaries;
 mod capacity;
 #[cfg(feature = "proof")]
@@ -30,6 +31,7 @@ mod docs;
 #[cfg(feature = "proof")]
 mod ending;
 mod engine;
+#[cfg(feature = "proof")]
 mod erase;
 #[cfg(feature = "proof")]
 mod erase_kills;
@@ -39,6 +41,7 @@ mod erase_waits;
 mod event_cost;
 mod event_log;
 mod events;
+#[cfg(feature = "proof")]
 mod export;
 #[cfg(feature = "proof")]
 mod fan_out;
