@@ -1,6 +1,6 @@
 //! A dead endpoint is tried once, however many pushes are for it at the same time.
 
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::ground::{Http, RowKey, stored};
 use crate::proxy::{Fault, Proxy, Rule};
@@ -109,4 +109,31 @@ async fn f22_a_screen_that_cannot_be_cleared_for_a_dead_endpoint_is_the_one_atte
         (calls(&proxy, "Publish"), calls(&proxy, "DeleteEndpoint")),
         (1, 1)
     );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn f18_i5_an_outcome_that_the_table_refuses_is_recorded_again_and_the_push_not_repeated() {
+    let field = Field::new().await;
+    let proxy = field.ground.proxy(false).await;
+    let pusher = field.ground.function("push-notifications", Some(&proxy));
+    let phone = field.phone("outcome").await;
+    let row = stored(&field.send(&phone.user, json!({})).await).remove(0);
+    // As often as three calls ask, each of which is tried twice.
+    proxy.script(vec![
+        Rule::on(
+            "UpdateItem",
+            1..=5,
+            Fault::Status(400, "ThrottlingException"),
+        )
+        .containing(":outcome"),
+        Rule::on("UpdateItem", 6..=6, Fault::DropAfter).containing(":outcome"),
+    ]);
+    assert_eq!(pusher.invoke(batch([&row])).await.unwrap(), NOTHING_LEFT);
+    assert_eq!(
+        field.outcome(&row).await,
+        ("sent".to_owned(), String::new())
+    );
+    assert_eq!(calls(&proxy, "Publish"), 1);
+    let stored = field.ground.row(&row.0, &row.1).await.unwrap();
+    assert_eq!(stored["po"]["am"], Value::Null, "nothing was unclear");
 }

@@ -9,7 +9,7 @@ use crate::push_options::Options;
 use crate::store::keys::Key;
 use crate::store::{Replaced, Step, StepKey, Undecodable};
 
-/// How often an outcome that somebody else changed meanwhile is recorded again.
+/// How often an outcome is recorded again that the table refused, or that somebody else changed meanwhile.
 const ROUNDS: u32 = 5;
 
 impl Run<'_> {
@@ -66,11 +66,22 @@ impl Run<'_> {
             outcome.at = self.clock.now().as_millisecond();
         }
         let (store, id) = (&self.pusher.store, job.notification.id);
-        let replaced = store.replace_outcome(job.user, id, seen, &outcome).await;
-        replaced.map_err(|error| {
-            tracing::warn!(error = %error.chain(), "an outcome is not recorded");
-            Reason::Table
-        })
+        // What is not recorded is pushed again: the table is asked as long as there is time.
+        for round in 0..ROUNDS {
+            if round > 0 {
+                pause(round).await;
+            }
+            match store.replace_outcome(job.user, id, seen, &outcome).await {
+                Ok(replaced) => return Ok(replaced),
+                Err(error) => {
+                    tracing::warn!(error = %error.chain(), "an outcome is not recorded");
+                }
+            }
+            if self.clock.elapsed() > self.budget {
+                break;
+            }
+        }
+        Err(Reason::Table)
     }
 
     /// Rather none than two: the row says that the push is on its way before it is, and from then

@@ -209,4 +209,13 @@ pub const MUTANTS: &[Mutant] = &[
         to: "        let mut all = Vec::new();\n        for push in done {\n            all.push(push.await);\n        }\n        Ok(all)",
         tests: &["it::patience::i12_a_device_that_hangs_or_is_throttled_delays_no_other_user"],
     },
+    Mutant {
+        name: "an outcome that the table refuses is not recorded again",
+        file: "shared/src/push/record.rs",
+        from: "if self.clock.elapsed() > self.budget {",
+        to: "if round < ROUNDS {",
+        tests: &[
+            "it::once::f18_i5_an_outcome_that_the_table_refuses_is_recorded_again_and_the_push_not_repeated",
+        ],
+    },
 ];
