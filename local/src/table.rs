@@ -96,6 +96,27 @@ impl Tables {
     }
 }
 
+/// Tables in memory: the engine alone, without a server or upkeep.
+#[derive(Debug, Clone)]
+pub struct Engine(DatabaseHandle);
+
+impl Engine {
+    /// Makes these tables, empty.
+    pub fn in_memory(specs: &[TableSpec]) -> Result<Self> {
+        let database = Database::memory().map_err(|error| engine(&error))?;
+        for spec in specs {
+            create(&database, spec)?;
+        }
+        Ok(Self(DatabaseHandle(database)))
+    }
+
+    /// The status and the body that `DynamoDB` answers an operation with.
+    #[must_use]
+    pub fn answer(&self, operation: &str, body: &[u8]) -> (u16, String) {
+        server::answer(&self.0.0, operation, body)
+    }
+}
+
 fn open(file: &Path, specs: &[TableSpec]) -> Result<Database> {
     if let Some(dir) = file.parent() {
         std::fs::create_dir_all(dir)?;

@@ -121,6 +121,8 @@ mod retract;
 mod rules;
 #[cfg(feature = "proof")]
 mod schedules;
+#[cfg(feature = "proof")]
+mod simulation;
 mod small;
 mod stack;
 mod story;

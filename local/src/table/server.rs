@@ -47,26 +47,28 @@ async fn serve(
         query: query.as_deref().unwrap_or_default(),
         has_date_header: text("x-amz-date").or_else(|| text("date")).is_some(),
     };
-    let (status, body) = if let Some(refusal) = validate(credentials) {
-        (StatusCode::BAD_REQUEST, refusal)
-    } else {
-        match perform(&database, operation, &body) {
-            None => (
-                StatusCode::BAD_REQUEST,
-                json!({"__type": "com.amazon.coral.service#UnknownOperationException"}).to_string(),
-            ),
-            Some(Ok(body)) => (StatusCode::OK, body),
-            Some(Err(error)) => (
-                StatusCode::from_u16(error.status_code()).unwrap_or(StatusCode::BAD_REQUEST),
-                error.to_json(),
-            ),
-        }
+    let (status, body) = match validate(credentials) {
+        Some(refusal) => (400, refusal),
+        None => answer(&database, operation, &body),
     };
+    let status = StatusCode::from_u16(status).unwrap_or(StatusCode::BAD_REQUEST);
     let headers = [
         (header::CONTENT_TYPE.as_str(), "application/x-amz-json-1.0"),
         ("x-amzn-requestid", &ids::uuid()),
     ];
     (status, headers, body).into_response()
+}
+
+/// The status and the body of an operation's answer.
+pub(super) fn answer(database: &Database, operation: &str, body: &[u8]) -> (u16, String) {
+    match perform(database, operation, body) {
+        None => {
+            let code = "com.amazon.coral.service#UnknownOperationException";
+            (400, json!({"__type": code}).to_string())
+        }
+        Some(Ok(body)) => (200, body),
+        Some(Err(error)) => (error.status_code(), error.to_json()),
+    }
 }
 
 /// Picks the engine's method for an operation.
