@@ -5,7 +5,7 @@ use std::time::Duration;
 use serde_json::json;
 
 use crate::caller::eventually;
-use crate::ground::{Http, RowKey, stored};
+use crate::ground::{RowKey, stored};
 use crate::proxy::{Fault, Rule};
 use crate::tasks::{Field, Phone, batch, pushes};
 
@@ -28,46 +28,56 @@ async fn what_is_taken_back_goes_from_the_screen_and_what_was_not_shown_makes_no
     assert!(pushes[1].get("notification").is_none());
 }
 
+impl Field {
+    /// Pushes a notification, and does something when SNS has it and the table does not know yet.
+    async fn push_and(&self, phone: &Phone, row: &RowKey, meanwhile: impl AsyncFnOnce()) {
+        let proxy = self.ground.proxy(false).await;
+        let pusher = self.ground.function("push-notifications", Some(&proxy));
+        let late = Fault::Delay(Duration::from_millis(300));
+        proxy.script(vec![Rule::on("UpdateItem", 1..=1, late)]);
+        let (answer, ()) = tokio::join!(pusher.invoke(batch([row])), async {
+            eventually("the push", async || {
+                (pushes(&phone.token).await.len() == 1).then_some(())
+            })
+            .await;
+            meanwhile().await;
+        });
+        assert_eq!(answer.unwrap(), crate::tasks::NOTHING_LEFT);
+        self.bring_steps(&self.runner(0)).await;
+        let shown = pushes(&phone.token).await;
+        assert_eq!(shown.len(), 2);
+        assert_eq!(shown[1]["data"]["clear"], row.1[2..]);
+    }
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn f34_a_retract_that_meets_the_push_on_its_way_clears_the_screen() {
     let field = Field::new().await;
     let phone = field.phone("clear").await;
     let row = stored(&field.send(&phone.user, json!({})).await).remove(0);
-    let proxy = field.ground.proxy(false).await;
-    let pusher = field.ground.function("push-notifications", Some(&proxy));
-    proxy.script(vec![Rule::on(
-        "UpdateItem",
-        1..=1,
-        Fault::Delay(Duration::from_millis(300)),
-    )]);
-    let batch = batch([&row]);
-    let (answer, ()) = tokio::join!(pusher.invoke(batch), async {
-        eventually("the push", async || {
-            (pushes(&phone.token).await.len() == 1).then_some(())
-        })
-        .await;
-        field.retract(&phone, &row).await;
-    });
-    assert_eq!(answer.unwrap(), crate::tasks::NOTHING_LEFT);
-    field.bring_steps(&field.runner(0)).await;
-    let shown = pushes(&phone.token).await;
-    assert_eq!(shown.len(), 2);
-    assert_eq!(shown[1]["data"]["clear"], row.1[2..]);
+    let retract = async || field.retract(&phone, &row).await;
+    field.push_and(&phone, &row, retract).await;
     let row = field.ground.row(&row.0, &row.1).await.unwrap();
     assert!(row.get("t").is_none() && row.get("po").is_none(), "{row}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn f34_a_read_that_meets_the_push_on_its_way_clears_the_screen() {
+    let field = Field::new().await;
+    let phone = field.phone("clear").await;
+    let row = stored(&field.send(&phone.user, json!({})).await).remove(0);
+    field
+        .push_and(&phone, &row, async || field.read((&phone.user, &row)).await)
+        .await;
+    assert_eq!(field.outcome(&row).await.0, "sent");
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_is_read_on_one_device_goes_from_the_others_and_one_device_costs_nothing_more() {
     let field = Field::new().await;
     let phone = field.phone("clear").await;
-    let read = async |row: &RowKey| {
-        let mark = Http::new("PUT /v1/me/notifications/{id}/read", &phone.user);
-        let mark = mark.path("id", &row.1[2..]);
-        assert_eq!(mark.send(&field.inbox).await.unwrap().status, 200);
-    };
     let alone = field.send_and_push(&phone.user, json!({})).await;
-    read(&alone).await;
+    field.read((&phone.user, &alone)).await;
     assert_eq!(field.steps().await, []);
     let tablet = Phone {
         user: phone.user.clone(),
@@ -76,7 +86,7 @@ async fn what_is_read_on_one_device_goes_from_the_others_and_one_device_costs_no
     field.register(&tablet, "tablet").await;
     let row = field.send_and_push(&phone.user, json!({})).await;
     for _ in 0..2 {
-        read(&row).await;
+        field.read((&phone.user, &row)).await;
         field.bring_steps(&field.runner(0)).await;
     }
     let shown = async || (pushes(&phone.token).await, pushes(&tablet.token).await);

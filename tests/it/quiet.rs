@@ -137,7 +137,7 @@ impl Field {
         (now.div_euclid(HOUR) + 2) * HOUR - now
     }
 
-    async fn read(&self, (user, row): (&str, &RowKey)) {
+    pub async fn read(&self, (user, row): (&str, &RowKey)) {
         let mark = Http::new("PUT /v1/me/notifications/{id}/read", user);
         let mark = mark.path("id", &row.1[2..]);
         assert_eq!(mark.send(&self.inbox).await.unwrap().status, 200);

@@ -36,6 +36,7 @@ impl Run<'_> {
         change: impl Fn(&mut Outcome),
     ) -> Result<(), Reason> {
         let mut seen = job.notification.outcome.clone();
+        let was_read = job.notification.read_at.is_some();
         for round in 0..ROUNDS {
             if round > 0 {
                 pause(round).await;
@@ -47,9 +48,10 @@ impl Run<'_> {
             }
             let shows = outcome.may_show();
             match self.replace(job, &seen, outcome).await? {
-                // It was taken back while it was on its way: nothing of it stays on a screen.
+                // It was taken back or read while it was on its way: nothing of it stays on a screen.
                 Replaced::Gone if shows => return self.clear_later(job).await,
-                Replaced::Done | Replaced::Gone => return Ok(()),
+                Replaced::Read if shows && !was_read => return self.clear_later(job).await,
+                Replaced::Done | Replaced::Read | Replaced::Gone => return Ok(()),
                 Replaced::Other(found) => seen = found,
             }
         }
@@ -105,7 +107,7 @@ impl Run<'_> {
             tracing::warn!(error = %error.chain(), "a push at most once is not marked");
             Reason::Table
         })?;
-        if marked != Replaced::Done {
+        if !matches!(marked, Replaced::Done | Replaced::Read) {
             return Ok(());
         }
         let (done, open) = self.publish(job, options, devices).await;
@@ -122,7 +124,7 @@ impl Run<'_> {
         }
         let shows = outcome.may_show();
         match self.replace(job, &mark, outcome).await? {
-            Replaced::Gone if shows => self.clear_later(job).await,
+            Replaced::Gone | Replaced::Read if shows => self.clear_later(job).await,
             _ => Ok(()),
         }
     }

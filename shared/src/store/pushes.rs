@@ -7,7 +7,7 @@ use jiff::Timestamp;
 
 use aws_sdk_dynamodb::operation::update_item::UpdateItemError;
 use aws_sdk_dynamodb::types::{
-    AttributeValue, KeysAndAttributes, ReturnValuesOnConditionCheckFailure,
+    AttributeValue, KeysAndAttributes, ReturnValue, ReturnValuesOnConditionCheckFailure,
 };
 
 use super::keys::Key;
@@ -45,6 +45,8 @@ pub struct Undecodable {
 pub enum Replaced {
     /// It stands.
     Done,
+    /// It stands, on a notification that is read.
+    Read,
     /// There is no notification any more.
     Gone,
     /// Somebody else has written this meanwhile.
@@ -182,8 +184,17 @@ impl Store {
                 .update_expression("SET po = :outcome")
                 .expression_attribute_values(":outcome", after),
         };
-        let Err(error) = update.send().await else {
-            return Ok(Replaced::Done);
+        let stands = |row: Option<&Item>| {
+            let is_read = row.is_some_and(|row| row.contains_key("r"));
+            if is_read {
+                Replaced::Read
+            } else {
+                Replaced::Done
+            }
+        };
+        let error = match update.return_values(ReturnValue::AllNew).send().await {
+            Ok(updated) => return Ok(stands(updated.attributes())),
+            Err(error) => error,
         };
         let found = match error.as_service_error() {
             Some(UpdateItemError::ConditionalCheckFailedException(failed)) => failed.item.clone(),
@@ -194,7 +205,7 @@ impl Store {
         };
         match found.remove("po") {
             // Our own, whose answer was lost.
-            other if other == after => Ok(Replaced::Done),
+            other if other == after => Ok(stands(Some(&found))),
             None => Ok(Replaced::Other(Outcome::default())),
             Some(other) => decode_value(other).map(Replaced::Other),
         }

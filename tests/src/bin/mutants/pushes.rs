@@ -78,7 +78,7 @@ pub const MUTANTS: &[Mutant] = &[
     Mutant {
         name: "a push at most once is sent though somebody else has marked it",
         file: "shared/src/push/record.rs",
-        from: "if marked != Replaced::Done {",
+        from: "if !matches!(marked, Replaced::Done | Replaced::Read) {",
         to: "if marked == Replaced::Gone {",
         tests: &[
             "it::overlaps::f15_a_record_in_two_invocations_at_once_is_pushed_twice_at_most_and_counted",

@@ -78,9 +78,16 @@ pub const MUTANTS: &[Mutant] = &[
     Mutant {
         name: "a push that meets a retract leaves the screen as it is",
         file: "shared/src/push/record.rs",
-        from: "Replaced::Gone if shows => return self.clear_later(job).await,\n                Replaced::Done",
-        to: "Replaced::Done",
+        from: "Replaced::Gone if shows => return self.clear_later(job).await,\n                Replaced::Read if",
+        to: "Replaced::Read if",
         tests: &["it::clearing::f34_a_retract_that_meets_the_push_on_its_way_clears_the_screen"],
+    },
+    Mutant {
+        name: "a push that meets a read leaves the screen as it is",
+        file: "shared/src/push/record.rs",
+        from: "Replaced::Read if shows && !was_read => return self.clear_later(job).await,",
+        to: "Replaced::Read if shows && !was_read => return Ok(()),",
+        tests: &["it::clearing::f34_a_read_that_meets_the_push_on_its_way_clears_the_screen"],
     },
     Mutant {
         name: "a retract leaves the screens as they are",
