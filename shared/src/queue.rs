@@ -1,32 +1,24 @@
 //! SQS's one call that a function makes itself: what can never be handled goes to the dead letters, with the
 //! reason, which SQS would not write when it moves a message there.
 
-use std::time::Duration;
-
 use aws_credential_types::Credentials;
-use aws_smithy_runtime_api::client::identity::Identity;
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
-use crate::clock::pause;
 use crate::error::{Error, Result};
-use crate::outgoing::{Outgoing, Request, Response};
-use crate::signing::{Call, headers};
+use crate::outgoing::{Outgoing, Response};
+use crate::signing::{Call, Caller};
 
 const WHAT: &str = "the queue of dead letters";
-/// One attempt of the call.
-const ATTEMPT: Duration = Duration::from_secs(3);
-const ATTEMPTS: u32 = 3;
 /// The longest reason, in characters.
 const MAX_REASON: usize = 1_000;
 
 /// A queue to send to.
 pub struct Queue {
-    outgoing: Outgoing,
+    caller: Caller,
     endpoint: Option<String>,
     url: String,
     region: String,
-    identity: Identity,
 }
 
 impl Queue {
@@ -38,11 +30,14 @@ impl Queue {
         credentials: Credentials,
     ) -> Queue {
         Queue {
-            outgoing,
+            caller: Caller {
+                outgoing,
+                identity: credentials.into(),
+                what: WHAT,
+            },
             endpoint,
             url,
             region,
-            identity: credentials.into(),
         }
     }
 
@@ -63,31 +58,15 @@ impl Queue {
             .endpoint
             .as_deref()
             .unwrap_or_else(|| origin(&self.url));
-        let mut attempt = 1;
-        loop {
-            let call = Call {
-                service: "sqs",
-                region: &self.region,
-                target: "AmazonSQS.SendMessage",
-                content_type: "application/x-amz-json-1.0",
-                url,
-                body: &body,
-            };
-            let headers = headers(&call, &self.identity, now);
-            let request = Request {
-                method: "POST",
-                url,
-                headers: headers.map_err(|source| Error::Internal { what: WHAT, source })?,
-                body: body.clone(),
-            };
-            let answer = self.outgoing.send(request, WHAT, ATTEMPT).await;
-            match answer.and_then(|answer| read(&answer)) {
-                Err(Error::Unavailable { .. }) if attempt < ATTEMPTS => {}
-                outcome => return outcome,
-            }
-            pause(attempt).await;
-            attempt += 1;
-        }
+        let call = Call {
+            service: "sqs",
+            region: &self.region,
+            target: "AmazonSQS.SendMessage",
+            content_type: "application/x-amz-json-1.0",
+            url,
+            body: &body,
+        };
+        self.caller.call(&call, now, read).await
     }
 }
 

@@ -4,37 +4,32 @@
 //! for one request and one field of its answer, while what signs and sends is in the tree already,
 //! under the SNS client.
 
-use std::time::Duration;
-
 use aws_credential_types::Credentials;
-use aws_smithy_runtime_api::client::identity::Identity;
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
-use crate::clock::pause;
 use crate::error::{Error, Result};
-use crate::outgoing::{Outgoing, Request, Response};
-use crate::signing::{Call, headers};
+use crate::outgoing::{Outgoing, Response};
+use crate::signing::{Call, Caller};
 
 const WHAT: &str = "Secrets Manager";
-/// One attempt of the call.
-const ATTEMPT: Duration = Duration::from_secs(3);
-const ATTEMPTS: u32 = 3;
 
 /// Secrets Manager.
 pub struct Secrets {
-    outgoing: Outgoing,
+    caller: Caller,
     endpoint: Option<String>,
-    identity: Identity,
 }
 
 impl Secrets {
     /// Secrets Manager reached by `outgoing`, at another endpoint than a region's own if there is one.
     pub fn new(outgoing: Outgoing, endpoint: Option<String>, credentials: Credentials) -> Secrets {
         Secrets {
-            outgoing,
+            caller: Caller {
+                outgoing,
+                identity: credentials.into(),
+                what: WHAT,
+            },
             endpoint,
-            identity: credentials.into(),
         }
     }
 
@@ -52,31 +47,15 @@ impl Secrets {
         let regional = || format!("https://secretsmanager.{region}.amazonaws.com{suffix}");
         let url = self.endpoint.clone().unwrap_or_else(regional);
         let body = json!({"SecretId": arn}).to_string();
-        let mut attempt = 1;
-        loop {
-            let call = Call {
-                service: "secretsmanager",
-                region,
-                target: "secretsmanager.GetSecretValue",
-                content_type: "application/x-amz-json-1.1",
-                url: &url,
-                body: &body,
-            };
-            let headers = headers(&call, &self.identity, now);
-            let request = Request {
-                method: "POST",
-                url: &url,
-                headers: headers.map_err(|source| Error::Internal { what: WHAT, source })?,
-                body: body.clone(),
-            };
-            let answer = self.outgoing.send(request, WHAT, ATTEMPT).await;
-            match answer.and_then(|answer| read(&answer)) {
-                Err(Error::Unavailable { .. }) if attempt < ATTEMPTS => {}
-                outcome => return outcome,
-            }
-            pause(attempt).await;
-            attempt += 1;
-        }
+        let call = Call {
+            service: "secretsmanager",
+            region,
+            target: "secretsmanager.GetSecretValue",
+            content_type: "application/x-amz-json-1.1",
+            url: &url,
+            body: &body,
+        };
+        self.caller.call(&call, now, read).await
     }
 }
 

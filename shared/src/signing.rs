@@ -1,11 +1,19 @@
 //! Requests of AWS's JSON protocols, signed: for the few calls that are not worth an SDK crate.
 
+use std::time::Duration;
+
 use aws_sigv4::http_request::{SignableBody, SignableRequest, SigningSettings, sign};
 use aws_sigv4::sign::v4::SigningParams;
 use aws_smithy_runtime_api::client::identity::Identity;
 use jiff::Timestamp;
 
-use crate::error::Source;
+use crate::clock::pause;
+use crate::error::{Error, Result, Source};
+use crate::outgoing::{Outgoing, Request, Response};
+
+/// One attempt of a call.
+const ATTEMPT: Duration = Duration::from_secs(3);
+const ATTEMPTS: u32 = 3;
 
 /// One call of a service.
 pub struct Call<'c> {
@@ -23,8 +31,48 @@ pub struct Call<'c> {
     pub body: &'c str,
 }
 
+/// Who makes calls, over which connections.
+pub struct Caller {
+    /// The connections.
+    pub outgoing: Outgoing,
+    /// Who signs.
+    pub identity: Identity,
+    /// Who is asked, for errors.
+    pub what: &'static str,
+}
+
+impl Caller {
+    /// Makes a call that is signed as of `now`, and again while `read` finds in its answer that the service is
+    /// unavailable: three times at most.
+    pub async fn call<T>(
+        &self,
+        call: &Call<'_>,
+        now: Timestamp,
+        read: impl Fn(&Response) -> Result<T>,
+    ) -> Result<T> {
+        let what = self.what;
+        let mut attempt = 1;
+        loop {
+            let headers = headers(call, &self.identity, now);
+            let request = Request {
+                method: "POST",
+                url: call.url,
+                headers: headers.map_err(|source| Error::Internal { what, source })?,
+                body: call.body.to_owned(),
+            };
+            let answer = self.outgoing.send(request, what, ATTEMPT).await;
+            match answer.and_then(|answer| read(&answer)) {
+                Err(Error::Unavailable { .. }) if attempt < ATTEMPTS => {}
+                outcome => return outcome,
+            }
+            pause(attempt).await;
+            attempt += 1;
+        }
+    }
+}
+
 /// The headers of the call, with its signature as of `now`.
-pub fn headers(
+fn headers(
     call: &Call,
     identity: &Identity,
     now: Timestamp,

@@ -23,8 +23,9 @@ const CLIENTS: &str = "shared/src/aws.rs";
 /// The modules of `shared`, in the order in which they may use each other.
 const LAYERS: &[&[&str]] = &[
     &["error"],
-    &["id", "clock", "json", "outgoing", "signing"],
-    &["contract", "secrets", "queue"],
+    &["id", "clock", "json", "outgoing"],
+    &["contract", "signing"],
+    &["secrets", "queue"],
     &["push_options", "outcome", "device", "mutes", "quiet_hours"],
     &["preferences", "notification", "page"],
     &["marks", "filter", "fold", "task", "event"],
