@@ -34,7 +34,7 @@ where
     Report: Send + Debug,
     Run: Future<Output = Result<Report, String>>,
 {
-    let size = number("TIDINGS_STEPS").map_or(if full() { 1_000_000 } else { 600 }, |steps| {
+    let size = number("TIDINGS_STEPS").map_or(if full() { 1_000_000 } else { 250 }, |steps| {
         usize::try_from(steps).unwrap()
     });
     let seeds = if full() { 3 } else { 1 };
