@@ -38,6 +38,6 @@ mod yaml;
 
 pub use clock::Clock;
 pub use error::{Error, Result};
-pub use output::say;
+pub use output::{log as function_log, say};
 pub use stack::{Options, Stack, listen};
 pub use tokens::Signer;

@@ -19,6 +19,27 @@ pub fn say(line: impl Display) {
     std::panic::catch_unwind(|| eprintln!("{line}")).ok();
 }
 
+/// How many lines of all functions are kept as they are.
+const LOG_LINES: usize = 5_000;
+
+/// What the functions of this process wrote last.
+static LOG: Mutex<VecDeque<(String, String)>> = Mutex::new(VecDeque::new());
+
+/// The lines that all functions wrote last, each with its function's name: what is in their logs on AWS.
+#[must_use]
+pub fn log() -> Vec<(String, String)> {
+    let log = LOG.lock().unwrap_or_else(PoisonError::into_inner);
+    log.iter().cloned().collect()
+}
+
+fn keep(function: &str, line: &str) {
+    let mut log = LOG.lock().unwrap_or_else(PoisonError::into_inner);
+    if log.len() == LOG_LINES {
+        log.pop_front();
+    }
+    log.push_back((function.to_owned(), line.to_owned()));
+}
+
 /// The last lines one function instance wrote.
 #[derive(Default)]
 pub struct Tail(Mutex<VecDeque<String>>);
@@ -34,8 +55,10 @@ impl Tail {
             .await
             .is_ok_and(|read| read > 0)
         {
-            let line = quiet(String::from_utf8_lossy(&bytes).trim_end());
+            let line = String::from_utf8_lossy(&bytes).trim_end().to_owned();
             bytes.clear();
+            keep(function, &line);
+            let line = quiet(&line);
             if line.is_empty() {
                 continue;
             }
@@ -58,7 +81,8 @@ impl Tail {
     }
 }
 
-/// A JSON log line as `LEVEL message key=value`, without its time; any other line as it is.
+/// A JSON log line as `LEVEL message key=value`, without its time; nothing of one without a message, which is for
+/// machines; any other line as it is.
 fn quiet(line: &str) -> String {
     let Ok(Value::Object(mut entry)) = serde_json::from_str(line) else {
         return line.to_owned();
@@ -72,9 +96,11 @@ fn quiet(line: &str) -> String {
         None | Some("INFO") => String::new(),
         Some(level) => format!("{level} "),
     };
-    if let Some(message) = entry.remove("message") {
-        text.push_str(message.as_str().unwrap_or(&message.to_string()));
-    }
+    let Some(message) = entry.remove("message") else {
+        return String::new();
+    };
+    text.push_str(message.as_str().unwrap_or(&message.to_string()));
+    entry.remove("span");
     for (key, value) in entry {
         let value = value
             .as_str()
@@ -93,6 +119,7 @@ mod tests {
         let line = r#"{"timestamp":"2026","level":"WARN","fields":{"message":"no row","user.id":"ana","n":3}}"#;
         assert_eq!(quiet(line), "WARN no row n=3 user.id=ana");
         assert_eq!(quiet(r#"{"level":"INFO","message":"up"}"#), "up");
+        assert_eq!(quiet(r#"{"level":"INFO","stored":1}"#), "");
         assert_eq!(quiet("thread 'main' panicked"), "thread 'main' panicked");
     }
 

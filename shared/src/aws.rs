@@ -84,6 +84,11 @@ pub fn summary() -> Result<Summary> {
     Summary::parse(&variable("QUIET_SUMMARY")?)
 }
 
+/// The stack's name, the dimension of its metrics.
+pub fn stack_name() -> String {
+    env::var("STACK_NAME").unwrap_or_default()
+}
+
 /// The function's own name.
 pub fn function_name() -> String {
     env::var("AWS_LAMBDA_FUNCTION_NAME").unwrap_or_default()

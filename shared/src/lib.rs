@@ -2,12 +2,12 @@
 //!
 //! The modules stand in one line; each may use what stands before it, never what stands after:
 //!
-//! `error` ← `id`, `clock`, `json`, `outgoing` ← `contract`, `signing` ←
+//! `error` ← `id`, `clock`, `json`, `outgoing` ← `contract`, `metrics`, `signing` ←
 //! `secrets`, `queue` ← `push_options`, `outcome`, `device`, `mutes`,
 //! `quiet_hours` ← `preferences`, `notification`, `page` ← `marks`, `filter`, `fold`, `task`, `event` ← `rules` ←
 //! `store` ← `broadcast`, `create`, `inbox`, `moving`, `rulebook`, `sns` ← `devices` ← `push`, `stream` ← `http`, `aws`, `telemetry`
 //!
-//! `clock` and `telemetry` read their variable in `aws`, where the environment is read.
+//! `clock`, `metrics` and `telemetry` read their variable in `aws`, where the environment is read.
 
 pub mod aws;
 pub mod broadcast;
@@ -25,6 +25,7 @@ pub mod id;
 pub mod inbox;
 pub mod json;
 pub mod marks;
+pub mod metrics;
 pub mod moving;
 pub mod mutes;
 pub mod notification;

@@ -3,6 +3,7 @@
 //! `aws_lambda_events` would refuse a whole batch for one odd record, so only its answer is used.
 
 use aws_lambda_events::streams::{DynamoDbBatchItemFailure, DynamoDbEventResponse};
+use jiff::Timestamp;
 use serde::Deserialize;
 use serde_json::Value;
 use serde_json::value::RawValue;
@@ -35,6 +36,8 @@ pub enum Record {
         id: NotificationId,
         /// Its place in the stream: never empty.
         sequence_number: String,
+        /// When it was written, if the record says so.
+        written: Option<Timestamp>,
     },
     /// A task for now was put.
     Step {
@@ -82,11 +85,13 @@ impl Record {
             }
             (Some("INSERT"), Some(pk), Some(sk), Some(number)) => {
                 if let Some((user, id)) = Key::notification(pk, sk) {
-                    let sequence_number = number.clone();
+                    let written = record.pointer("/dynamodb/ApproximateCreationDateTime");
+                    let written = written.and_then(Value::as_i64);
                     return Record::Created {
                         user,
                         id,
-                        sequence_number,
+                        sequence_number: number.clone(),
+                        written: written.and_then(|at| Timestamp::from_second(at).ok()),
                     };
                 }
                 "its key is not a notification's"

@@ -20,11 +20,17 @@ fn start(level: LevelFilter) {
     tracing_subscriber::fmt()
         .json()
         .with_max_level(level)
-        .with_current_span(false)
+        // The runtime's span has the request's id.
+        .with_current_span(true)
         .with_span_list(false)
         .flatten_event(true)
         // Lambda adds its own time.
         .without_time()
         .with_target(false)
         .init();
+    // Where, and not what: the words of a panic may be a request's.
+    std::panic::set_hook(Box::new(|panic| {
+        let place = panic.location().map(ToString::to_string);
+        tracing::error!(place, "the code broke down");
+    }));
 }

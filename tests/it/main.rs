@@ -130,6 +130,7 @@ mod story;
 mod sweeps;
 mod table;
 mod tasks;
+mod telemetry;
 mod tidy;
 #[cfg(feature = "proof")]
 mod time;

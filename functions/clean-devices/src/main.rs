@@ -4,14 +4,15 @@ mod handler;
 
 use lambda_runtime::{LambdaEvent, run, service_fn};
 use serde_json::value::RawValue;
-use shared::{aws, telemetry};
+use shared::{aws, metrics, telemetry};
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), lambda_runtime::Error> {
     telemetry::init();
     let (store, sns) = (aws::store().await?, aws::sns()?);
     run(service_fn(async |event: LambdaEvent<Box<RawValue>>| {
-        let handled = handler::handle(&store, &sns, event.payload.get()).await;
+        let handled = handler::handle(&store, &sns, event.payload.get());
+        let handled = metrics::observe(&event.context.request_id, handled).await;
         handled.map_err(lambda_runtime::Error::from)
     }))
     .await

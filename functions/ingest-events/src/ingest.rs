@@ -10,6 +10,7 @@ use shared::create::{Receipt, Status, create_held, take_back};
 use shared::error::{Error, Result, Violation};
 use shared::event::Event;
 use shared::id::{NotificationId, UserId};
+use shared::metrics::{self, Metric};
 use shared::notification::{Draft, Recipient};
 use shared::rules::{Nobody, Rendered};
 use shared::store::Held;
@@ -98,6 +99,7 @@ async fn plan(handler: &Handler, event: &Event, now: Timestamp) -> Result<Plan> 
     let rendered = rule.render(event, now).map_err(|broken| {
         // Counted by this line: whoever sent it through a queue hears of it in no other way.
         let places = places(&broken);
+        metrics::count(Metric::EventsRefused, 1);
         tracing::warn!(
             event_type = event.kind,
             broken = places,

@@ -13,7 +13,7 @@ mod topics;
 use lambda_runtime::{LambdaEvent, run, service_fn};
 use serde_json::value::RawValue;
 use shared::rulebook::Rulebook;
-use shared::{aws, telemetry};
+use shared::{aws, metrics, telemetry};
 
 use handler::Handler;
 
@@ -30,7 +30,8 @@ async fn main() -> Result<(), lambda_runtime::Error> {
     };
     run(service_fn(async |event: LambdaEvent<Box<RawValue>>| {
         let answer = handler.handle(&event.payload, &event.context.request_id);
-        answer.await.map_err(lambda_runtime::Error::from)
+        let answer = metrics::observe(&event.context.request_id, answer).await;
+        answer.map_err(lambda_runtime::Error::from)
     }))
     .await
 }

@@ -12,7 +12,7 @@ mod request;
 use handler::Handler;
 use lambda_runtime::{LambdaEvent, run, service_fn};
 use serde_json::Value;
-use shared::{aws, telemetry};
+use shared::{aws, metrics, telemetry};
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), lambda_runtime::Error> {
@@ -23,7 +23,8 @@ async fn main() -> Result<(), lambda_runtime::Error> {
     };
     run(service_fn(async |event: LambdaEvent<Value>| {
         let answer = handler.handle(&event.payload, &event.context);
-        answer.await.map_err(lambda_runtime::Error::from)
+        let answer = metrics::observe(&event.context.request_id, answer).await;
+        answer.map_err(lambda_runtime::Error::from)
     }))
     .await
 }

@@ -6,6 +6,7 @@ use std::time::{Duration, SystemTime};
 use shared::clock::{self, Clock};
 use shared::error::Result;
 use shared::id::{NotificationId, UserId};
+use shared::metrics::{self, Metric};
 use shared::outcome::Reason;
 use shared::push::{Pusher, Target, Undone};
 use shared::store::Store;
@@ -21,6 +22,7 @@ pub async fn handle(pusher: &Pusher, batch: &Batch, deadline: SystemTime) -> Res
     let mut numbers = Vec::new();
     let mut seen = HashSet::new();
     let mut failed = Vec::new();
+    let mut oldest = None;
     for raw in &batch.records {
         match Record::decode(raw) {
             Record::Ignored | Record::Step { .. } => {}
@@ -28,7 +30,9 @@ pub async fn handle(pusher: &Pusher, batch: &Batch, deadline: SystemTime) -> Res
                 user,
                 id,
                 sequence_number,
+                written,
             } => {
+                oldest = oldest.into_iter().chain(written).min();
                 // A record that comes twice in one batch is one record.
                 if seen.insert((user.clone(), id)) {
                     targets.push((user, id));
@@ -39,6 +43,10 @@ pub async fn handle(pusher: &Pusher, batch: &Batch, deadline: SystemTime) -> Res
                 failed.extend(keep_dead(pusher.store(), clock, &record).await?);
             }
         }
+    }
+    metrics::tell("records", batch.records.len());
+    if let Some(oldest) = oldest {
+        metrics::sample(Metric::StreamAge, clock.since(oldest).as_millis());
     }
     failed.extend(push(pusher, &targets, numbers, clock, budget).await?);
     Ok(response(failed))
@@ -96,6 +104,7 @@ async fn park(
     let later = parked(user.clone(), id, clock.now());
     match store.put_later(&later, clock.now()).await {
         Ok(()) => {
+            metrics::count(Metric::Parked, 1);
             tracing::warn!(reason = reason.word(), "a push is parked");
             true
         }

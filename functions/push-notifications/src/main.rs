@@ -6,7 +6,7 @@ use lambda_runtime::{LambdaEvent, run, service_fn};
 use shared::broadcast::Broadcasts;
 use shared::push::Pusher;
 use shared::stream::Batch;
-use shared::{aws, telemetry};
+use shared::{aws, metrics, telemetry};
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), lambda_runtime::Error> {
@@ -16,7 +16,8 @@ async fn main() -> Result<(), lambda_runtime::Error> {
     let pusher = Pusher::new(store, aws::sns()?, broadcasts, aws::push_limits()?);
     run(service_fn(async |event: LambdaEvent<Batch>| {
         let response = handler::handle(&pusher, &event.payload, event.context.deadline());
-        response.await.map_err(lambda_runtime::Error::from)
+        let response = metrics::observe(&event.context.request_id, response).await;
+        response.map_err(lambda_runtime::Error::from)
     }))
     .await
 }

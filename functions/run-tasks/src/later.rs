@@ -5,6 +5,7 @@ use std::collections::HashSet;
 use futures_util::stream::{self, StreamExt};
 use shared::create::send_scheduled;
 use shared::error::Result;
+use shared::metrics::{self, Metric};
 use shared::outcome::Reason;
 use shared::push::Undone;
 use shared::store::keys::Key;
@@ -159,6 +160,7 @@ async fn give_up(handler: &Handler, later: &Later, reason: String, time: Time) -
         let (store, now) = (&handler.store, time.now());
         store.end_push(user, *id, Reason::GaveUp, now).await?;
     }
+    metrics::count(Metric::GaveUp, 1);
     let kept = keep_dead(handler, later, reason, time).await;
     if let Err(error) = kept {
         // Nothing is deleted that is not written down.

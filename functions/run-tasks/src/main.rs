@@ -13,7 +13,7 @@ use lambda_runtime::{LambdaEvent, run, service_fn};
 use serde_json::value::RawValue;
 use shared::broadcast::Broadcasts;
 use shared::push::Pusher;
-use shared::{aws, telemetry};
+use shared::{aws, metrics, telemetry};
 
 use handler::Handler;
 
@@ -31,7 +31,8 @@ async fn main() -> Result<(), lambda_runtime::Error> {
     };
     run(service_fn(async |event: LambdaEvent<Box<RawValue>>| {
         let answer = handler.handle(&event.payload, event.context.deadline());
-        answer.await.map_err(lambda_runtime::Error::from)
+        let answer = metrics::observe(&event.context.request_id, answer).await;
+        answer.map_err(lambda_runtime::Error::from)
     }))
     .await
 }

@@ -21,6 +21,7 @@ use serde_json::value::RawValue;
 use crate::error::{Error, Result, Violation};
 use crate::id::{DeviceId, NotificationId, TopicId, UserId};
 use crate::json;
+use crate::metrics::{self, Metric};
 
 /// Entries on a page, unless the query says otherwise.
 const DEFAULT_LIMIT: usize = 25;
@@ -35,11 +36,12 @@ where
 {
     lambda_runtime::run(service_fn(async |event: LambdaEvent<Box<RawValue>>| {
         let id = event.context.request_id;
-        let answer = answer(event.payload.get(), &id, async |request| {
-            handle(request).await
-        })
-        .await;
-        Ok::<ApiGatewayV2httpResponse, lambda_runtime::Error>(answer)
+        let answer = async {
+            let handle = async |request: &Request| handle(request).await;
+            let answer = answer(event.payload.get(), &id, handle).await;
+            Ok::<ApiGatewayV2httpResponse, lambda_runtime::Error>(answer)
+        };
+        metrics::observe(&id, answer).await
     }))
     .await
 }
@@ -51,10 +53,18 @@ where
 {
     let outcome = match event::read(event) {
         // On the heap: the future of a whole request is large.
-        Ok(request) => Box::pin(handle(&request)).await,
+        Ok(request) => {
+            metrics::tell("route", route(&request));
+            Box::pin(handle(&request)).await
+        }
         Err(error) => Err(error),
     };
-    reply::response(outcome, request_id)
+    let response = reply::response(outcome, request_id);
+    metrics::tell("status", response.status_code);
+    let refused = matches!(response.status_code, 429 | 503);
+    metrics::count(Metric::Unavailable, usize::from(refused));
+    metrics::count(Metric::Failed, usize::from(response.status_code == 500));
+    response
 }
 
 /// The route that the gateway matched, such as `GET /v1/me/notifications/{id}`.

@@ -10,6 +10,7 @@ use crate::clock::pause;
 use crate::device::Device;
 use crate::devices::{Removal, remove_dead};
 use crate::id::DeviceId;
+use crate::metrics::{self, Metric};
 use crate::notification::Notification;
 use crate::outcome::{DeviceOutcome, Reason, State};
 use crate::push_options::Options;
@@ -163,7 +164,14 @@ impl Offer<'_> {
             .await;
         match answer {
             Answer::Sent(_) => run.pusher.pace.succeeded(),
-            Answer::Busy(Reason::Throttled) => run.pusher.pace.throttled(run.clock.instant()),
+            Answer::Busy(Reason::Throttled) => {
+                metrics::count(Metric::Throttled, 1);
+                run.pusher.pace.throttled(run.clock.instant());
+            }
+            Answer::Blocked(Reason::ApplicationDisabled) => {
+                metrics::count(Metric::ApplicationDisabled, 1);
+            }
+            Answer::Blocked(Reason::NotAllowed) => metrics::count(Metric::NotAllowed, 1),
             Answer::Busy(_) | Answer::Unclear(_) => {
                 run.pusher
                     .pace
@@ -178,6 +186,10 @@ impl Offer<'_> {
     async fn judge(&mut self, answer: Answer) -> Result<Reason, Ended> {
         match answer {
             Answer::Sent(message_id) => {
+                if !self.job.notification.outcome.is_deferred() {
+                    let at = self.job.notification.id.at();
+                    metrics::sample(Metric::Latency, self.run.clock.since(at).as_millis());
+                }
                 let sent = DeviceOutcome {
                     state: State::Sent,
                     message_id: Some(message_id),

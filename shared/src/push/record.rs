@@ -4,6 +4,7 @@ use super::deliver::{Job, Run};
 use crate::clock::pause;
 use crate::device::Device;
 use crate::id::{DeviceId, NotificationId};
+use crate::metrics::{self, Metric};
 use crate::outcome::{Outcome, Reason, State};
 use crate::push_options::Options;
 use crate::store::keys::Key;
@@ -11,6 +12,26 @@ use crate::store::{Replaced, Step, StepKey, Undecodable};
 
 /// How often an outcome is recorded again that the table refused, or that somebody else changed meanwhile.
 const ROUNDS: u32 = 5;
+
+/// Counts what an outcome has that the one before it had not.
+fn tell(seen: &Outcome, outcome: &Outcome) {
+    let unclear = outcome.ambiguous.saturating_sub(seen.ambiguous);
+    metrics::count(Metric::Ambiguous, usize::try_from(unclear).unwrap_or(0));
+    let metric = match outcome.state {
+        Some(state) if outcome.state != seen.state => match state {
+            State::Sent => Metric::Sent,
+            State::Partial => Metric::Partial,
+            State::NoDevice => Metric::NoDevice,
+            State::Skipped => Metric::Skipped,
+            State::Deferred => Metric::Deferred,
+            State::Expired => Metric::Expired,
+            State::Dead => Metric::Dead,
+            State::Unknown => Metric::Unknown,
+        },
+        _ => return,
+    };
+    metrics::count(metric, 1);
+}
 
 impl Run<'_> {
     /// Ends a push that is not sent, unless somebody else has ended it.
@@ -74,7 +95,12 @@ impl Run<'_> {
                 pause(round).await;
             }
             match store.replace_outcome(job.user, id, seen, &outcome).await {
-                Ok(replaced) => return Ok(replaced),
+                Ok(replaced) => {
+                    if let Replaced::Done | Replaced::Read = replaced {
+                        tell(seen, &outcome);
+                    }
+                    return Ok(replaced);
+                }
                 Err(error) => {
                     tracing::warn!(error = %error.chain(), "an outcome is not recorded");
                 }

@@ -16,6 +16,7 @@ use super::row::{self, Item};
 use super::{Store, encode, failure, item_key, n, s};
 use crate::error::{Error, Result};
 use crate::id::{NotificationId, UserId};
+use crate::metrics::{self, Metric};
 use crate::notification::Notification;
 use crate::outcome::Outcome;
 
@@ -231,6 +232,7 @@ impl Store {
                 None => put,
             });
         let sent = put.send().await;
+        metrics::count(Metric::ListedDead, usize::from(sent.is_ok()));
         sent.map(drop).map_err(|error| failure("the table", error))
     }
 }

@@ -13,6 +13,7 @@ use super::{Store, failure, item_key, n, row, s};
 use crate::clock::Clock;
 use crate::error::{Error, Result};
 use crate::id::NotificationId;
+use crate::metrics::{self, Metric};
 use crate::notification::{Notification, Recipient};
 
 /// Rows in one `BatchWriteItem`: DynamoDB's limit.
@@ -68,11 +69,10 @@ impl Store {
         let put = put
             .set_item(Some(row::to_item(notification)?))
             .condition_expression("attribute_not_exists(pk)");
-        created(
-            put.send()
-                .await
-                .map_err(|error| failure("the table", error)),
-        )
+        let put = put.send().await;
+        let put = created(put.map_err(|error| failure("the table", error)))?;
+        metrics::count(Metric::Stored, usize::from(put == Put::Created));
+        Ok(put)
     }
 
     /// Remembers for 24 h, in the place of a row, that a keyed request was answered with another
@@ -157,6 +157,7 @@ impl Store {
             .filter_map(|request| request.put_request)
             .filter_map(|put| put.item.get("sk")?.as_s().ok().cloned())
             .collect();
+        metrics::count(Metric::Stored, batch.len() - left.len());
         let became = |n: &Notification| {
             let is_left = left.contains(&Key::of(&n.recipient, n.id).sk());
             if is_left {

@@ -1,0 +1,176 @@
+//! One line of the log for each invocation: small, without content, and in the format from which `CloudWatch` makes metrics.
+
+use std::collections::BTreeMap;
+
+use local::function::Function;
+use serde_json::{Value, json};
+use shared::metrics::{Metric, NAMESPACE};
+
+use crate::caller::eventually;
+use crate::ground::{Http, RowKey, create, stored};
+use crate::stack::unique;
+use crate::tasks::{Field, NOTHING_LEFT, batch};
+
+/// A function whose metrics have a stack's name of their own.
+fn function(field: &Field, binary: &str, stack: &str) -> Function {
+    let variables = [("STACK_NAME", stack)];
+    field.ground.function_with(binary, None, 0, &variables)
+}
+
+/// The lines that tell metrics of this stack, once there are so many.
+async fn lines(stack: &str, count: usize) -> Vec<Value> {
+    eventually("the log", async || {
+        let log = local::function_log().into_iter();
+        let lines = log.filter_map(|(_, line)| serde_json::from_str(&line).ok());
+        let lines: Vec<Value> = lines
+            .filter(|line: &Value| line["stack"] == stack)
+            .collect();
+        (lines.len() >= count).then_some(lines)
+    })
+    .await
+}
+
+/// The metrics of a line, as `CloudWatch` reads them.
+fn metrics(line: &Value) -> BTreeMap<String, Value> {
+    let told = &line["_aws"]["CloudWatchMetrics"][0];
+    assert_eq!(told["Namespace"], NAMESPACE);
+    assert_eq!(told["Dimensions"], json!([["stack"]]));
+    assert!(line["_aws"]["Timestamp"].is_i64());
+    let names = told["Metrics"].as_array().unwrap().iter();
+    let names = names.map(|metric| metric["Name"].as_str().unwrap().to_owned());
+    let known = |name: &String| Metric::ALL.iter().any(|metric| metric.word() == name);
+    let mut metrics = BTreeMap::new();
+    for name in names {
+        assert!(known(&name), "{name}");
+        let value = line[&name].clone();
+        metrics.insert(name, value);
+    }
+    metrics
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_invocation_is_one_small_line_that_says_what_it_did() {
+    let field = Field::new().await;
+    let stack = unique("stack");
+    let creator = function(&field, "create-notifications", &stack);
+    let pusher = function(&field, "push-notifications", &stack);
+    let phone = field.phone("telemetry").await;
+    let secret = unique("canary-title");
+    let note =
+        |users: &[&str]| json!({"recipients": users, "type": "video.liked", "title": secret});
+    let mut rows: Vec<RowKey> = Vec::new();
+    for users in [&[&*phone.user][..], &[&phone.user, "telemetry-nobody"]] {
+        let reply = create(None, &note(users)).send(&creator).await.unwrap();
+        rows.extend(stored(&reply));
+    }
+    let refused = create(None, &json!({"recipients": []}))
+        .send(&creator)
+        .await;
+    assert_eq!(refused.unwrap().status, 422);
+    assert_eq!(pusher.invoke(batch(&rows)).await.unwrap(), NOTHING_LEFT);
+
+    let lines = lines(&stack, 3).await;
+    let [first, second, pushed] = &lines[..] else {
+        panic!("{lines:?}");
+    };
+    let expected = BTreeMap::from([
+        ("cold_start".to_owned(), json!(1)),
+        ("stored".to_owned(), json!(1)),
+    ]);
+    assert_eq!(metrics(first), expected);
+    let expected = BTreeMap::from([("stored".to_owned(), json!(2))]);
+    assert_eq!(metrics(second), expected);
+    assert_eq!(second["route"], "POST /v1/notifications");
+    assert_eq!(
+        (&second["status"], &second["level"]),
+        (&json!(201), &json!("INFO"))
+    );
+    assert!(second["request_id"].is_string() && second["ms"].is_u64());
+    let found = metrics(pushed);
+    assert_eq!(
+        (&found["sent"], &found["no_device"]),
+        (&json!(2), &json!(1))
+    );
+    assert_eq!(found["latency_ms"].as_array().unwrap().len(), 2);
+    assert_eq!(pushed["records"], 3);
+    for line in &lines {
+        let line = line.to_string();
+        assert!(
+            !line.contains(&secret) && !line.contains(&phone.user) && !line.contains(&phone.token)
+        );
+    }
+    // In the stack's real name are fewer letters, in a metric's value may be more.
+    let bytes = second.to_string().len() - stack.len();
+    assert!(bytes <= 290, "{bytes} bytes: {second}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_batch_of_a_hundred_is_told_in_twenty_bytes_for_each() {
+    let field = Field::new().await;
+    let stack = unique("stack");
+    let pusher = function(&field, "push-notifications", &stack);
+    let phone = field.phone("telemetry").await;
+    let notes = (0..100).map(|_| json!({"recipients": [phone.user], "type": "t", "title": "T"}));
+    let notes = json!({"notifications": notes.collect::<Vec<_>>()});
+    let reply = create(None, &notes).send(&field.creator).await.unwrap();
+    let rows = stored(&reply);
+    assert_eq!(pusher.invoke(batch(&rows)).await.unwrap(), NOTHING_LEFT);
+    let line = lines(&stack, 1).await.remove(0);
+    assert_eq!(metrics(&line)["sent"], 100);
+    let bytes = line.to_string().len();
+    assert!(bytes <= 20 * rows.len(), "{bytes} bytes: {line}");
+}
+
+/// What an alarm of the template reads is what its condition writes: the metric's name, its namespace and its dimension.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_alarms_read_is_written_when_their_condition_comes() {
+    let field = Field::new().await;
+    let (stack, broken) = (unique("stack"), unique("stack"));
+    let pusher = function(&field, "push-notifications", &stack);
+    let mut rows = Vec::new();
+    for token in [
+        "error-invalid-parameter",
+        "error-application",
+        "error-authorization-error",
+    ] {
+        let phone = field.phone(token).await;
+        rows.extend(stored(&field.send(&phone.user, json!({})).await));
+    }
+    assert_eq!(pusher.invoke(batch(&rows)).await.unwrap(), NOTHING_LEFT);
+    let variables = [
+        ("STACK_NAME", &*broken),
+        ("AWS_ENDPOINT_URL_DYNAMODB", "http://127.0.0.1:9"),
+    ];
+    let reader = field
+        .ground
+        .function_with("read-inbox", None, 0, &variables);
+    let counts = Http::new("GET /v1/me/notifications/counts", "ana");
+    assert_eq!(counts.send(&reader).await.unwrap().status, 503);
+    let ingest = function(&field, "ingest-events", &stack);
+    assert!(ingest.invoke(b"{}".to_vec()).await.is_err());
+
+    let mut written = BTreeMap::new();
+    for line in lines(&stack, 2)
+        .await
+        .iter()
+        .chain(&lines(&broken, 1).await)
+    {
+        written.append(&mut metrics(line));
+    }
+    let alarms = crate::events::resources("AWS::CloudWatch::Alarm");
+    let mut read = 0;
+    for (id, alarm) in alarms {
+        if alarm["Namespace"] != NAMESPACE {
+            continue;
+        }
+        read += 1;
+        let name = alarm["MetricName"].as_str().unwrap();
+        assert!(
+            written.contains_key(name),
+            "{id} reads {name}, of {written:?}"
+        );
+        assert_eq!(alarm["Dimensions"][0]["Name"], "stack", "{id}");
+        assert_eq!(alarm["Dimensions"].as_array().unwrap().len(), 1, "{id}");
+    }
+    assert!(read >= 5, "{read} alarms read metrics of ours");
+}
