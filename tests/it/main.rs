@@ -115,6 +115,7 @@ mod quiet;
 mod redelivery;
 #[cfg(feature = "proof")]
 mod redrives;
+mod reliability;
 #[cfg(feature = "proof")]
 mod removal;
 mod retract;

@@ -1,1 +1,3 @@
-//! The integration tests live in `it/`.
+//! The integration tests live in `it/`; here is what is read off them.
+
+pub mod reliability;
