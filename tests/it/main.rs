@@ -127,6 +127,7 @@ mod simulation;
 mod small;
 mod stack;
 mod story;
+mod supply;
 #[cfg(feature = "proof")]
 mod sweeps;
 mod table;
