@@ -132,6 +132,7 @@ mod supply;
 mod sweeps;
 mod table;
 mod tasks;
+mod template_rules;
 mod tidy;
 #[cfg(feature = "proof")]
 mod time;

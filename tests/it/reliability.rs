@@ -50,3 +50,30 @@ fn the_tests_of_every_crate_are_found_by_their_paths() {
         .unwrap();
     assert_eq!(several.rows(), ["F22", "F35", "I10"]);
 }
+
+#[test]
+fn every_test_that_a_mutant_names_exists() {
+    let known: Vec<String> = tests(&root())
+        .unwrap()
+        .into_iter()
+        .map(|test| test.path)
+        .collect();
+    let mut count = 0;
+    for file in fs::read_dir(root().join("tests/src/bin/mutants")).unwrap() {
+        let text = fs::read_to_string(file.unwrap().path()).unwrap();
+        for part in text.split("tests: &[").skip(1) {
+            let names = part
+                .split(']')
+                .next()
+                .unwrap()
+                .split('"')
+                .skip(1)
+                .step_by(2);
+            for name in names {
+                assert!(known.iter().any(|path| path == name), "{name} is no test");
+                count += 1;
+            }
+        }
+    }
+    assert!(count > 200, "{count} names");
+}

@@ -165,7 +165,7 @@ fn needs(node: &Value) -> impl Iterator<Item = &str> {
         .map(|dependency| text(dependency, "pkg"))
 }
 
-/// The bill of materials of the functions and of the program `tidings`, in the form of CycloneDX 1.6. The same sources give
+/// The bill of materials of the functions and of the program `tidings`, in the form of `CycloneDX` 1.6. The same sources give
 /// the same bill.
 pub fn bill(root: &Path) -> Outcome<Value> {
     let metadata = metadata(root)?;
