@@ -57,6 +57,7 @@ mod filters;
 mod flow;
 #[cfg(feature = "proof")]
 mod freezing;
+mod fuzz;
 mod ground;
 #[cfg(feature = "proof")]
 mod groups;
