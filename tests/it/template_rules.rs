@@ -345,3 +345,10 @@ fn only_three_roles_may_delete_rows() {
         ]
     );
 }
+
+#[test]
+fn f60_the_local_stack_takes_as_many_requests_as_the_template_says() {
+    let api = crate::events::template().api.unwrap();
+    let limits = format!("{:?}", api.throttling.unwrap());
+    assert_eq!(limits, "Throttling { rate: 1000.0, burst: 2000.0 }");
+}
