@@ -8,6 +8,7 @@ use crate::output::say;
 use crate::routes::Routes;
 use crate::runtime_api::PAYLOAD_LIMIT;
 use crate::template::{Authorizer, Cors};
+use crate::throttle::Throttle;
 use crate::tokens::Signer;
 use crate::{cors, door, ids};
 use axum::Router;
@@ -20,7 +21,7 @@ use serde_json::{Map, Value};
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// The most bytes of a request's body: 10 MB.
 const BODY_LIMIT: usize = 10 * 1024 * 1024;
@@ -37,6 +38,8 @@ pub struct Gateway {
     pub routes: Routes,
     /// What browsers of other origins may do.
     pub cors: Option<Cors>,
+    /// How many requests its routes take.
+    pub throttle: Throttle,
     /// The functions by logical id.
     pub functions: BTreeMap<String, Function>,
     /// Whose tokens are believed.
@@ -80,6 +83,9 @@ impl Gateway {
         let Some(route) = self.routes.find(parts.method.as_str(), parts.uri.path()) else {
             return refusal(StatusCode::NOT_FOUND, "Not Found");
         };
+        if !self.throttle.takes(route.spec, Instant::now()) {
+            return refusal(StatusCode::TOO_MANY_REQUESTS, "Too Many Requests");
+        }
         let token = match route
             .spec
             .authorizer
@@ -240,7 +246,7 @@ fn beginning(bytes: &[u8]) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::template::RouteSpec;
+    use crate::template::{RouteSpec, Throttling};
     use axum::http::Request;
 
     /// A gateway whose one route leads nowhere.
@@ -254,6 +260,7 @@ mod tests {
         Gateway {
             routes: Routes::new(&[route]).unwrap(),
             cors: None,
+            throttle: Throttle::default(),
             functions: BTreeMap::new(),
             signer: crate::tokens::tests::SIGNER.clone(),
             clock: Clock::default(),
@@ -262,15 +269,31 @@ mod tests {
         }
     }
 
-    #[tokio::test]
-    async fn a_body_that_never_ends_is_cut_off() {
+    /// The status for a body that never ends.
+    async fn endless(gateway: &Gateway) -> StatusCode {
         let endless = futures_util::stream::pending::<std::io::Result<Bytes>>();
         let request = Request::post("/x")
             .body(Body::from_stream(endless))
             .unwrap();
         let (parts, body) = request.into_parts();
         let peer = SocketAddr::from(([127, 0, 0, 1], 1));
-        let response = gateway().respond(&parts, body, peer, "id").await;
-        assert_eq!(response.status(), StatusCode::REQUEST_TIMEOUT);
+        gateway.respond(&parts, body, peer, "id").await.status()
+    }
+
+    #[tokio::test]
+    async fn a_body_that_never_ends_is_cut_off() {
+        assert_eq!(endless(&gateway()).await, StatusCode::REQUEST_TIMEOUT);
+    }
+
+    #[tokio::test]
+    async fn f60_a_route_that_is_flooded_answers_429() {
+        let mut gateway = gateway();
+        gateway.throttle = Throttle::new(Some(Throttling {
+            rate: 1.0,
+            burst: 2.0,
+        }));
+        for expected in [408, 408, 429] {
+            assert_eq!(endless(&gateway).await, expected);
+        }
     }
 }

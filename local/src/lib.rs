@@ -32,9 +32,10 @@ mod stack;
 pub mod state;
 pub mod table;
 pub mod template;
+mod throttle;
 mod tokens;
 pub mod topics;
-mod yaml;
+pub mod yaml;
 
 pub use clock::Clock;
 pub use error::{Error, Result};

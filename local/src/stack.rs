@@ -11,6 +11,7 @@ use crate::secrets::SecretsManager;
 use crate::state::State;
 use crate::table::Tables;
 use crate::template::{FunctionSpec, Template};
+use crate::throttle::Throttle;
 use crate::tokens::Signer;
 use crate::topics::Topics;
 use crate::{custom, door, mapping, queue, schedule, sns};
@@ -150,6 +151,7 @@ impl Stack {
         let gateway = Gateway {
             routes,
             cors: spec.cors,
+            throttle: Throttle::new(spec.throttling),
             functions: functions.clone(),
             signer,
             clock,

@@ -240,6 +240,17 @@ pub struct ApiSpec {
     pub routes: Vec<RouteSpec>,
     /// What browsers of other origins may do; `None` answers no preflight request.
     pub cors: Option<Cors>,
+    /// How many requests each of its routes takes; `None` for any number.
+    pub throttling: Option<Throttling>,
+}
+
+/// How many requests a route takes.
+#[derive(Debug, Clone, Copy)]
+pub struct Throttling {
+    /// Requests a second that it takes all the time.
+    pub rate: f64,
+    /// Requests that it takes at once.
+    pub burst: f64,
 }
 
 /// A route of the HTTP API.

@@ -113,6 +113,7 @@ fn every_path_that_a_document_names_exists() {
         "docs/ARCHITECTURE.md",
         "docs/MIGRATION.md",
         "docs/OPERATIONS.md",
+        "docs/RELIABILITY.md",
         "docs/TESTING.md",
     ] {
         let text = fs::read_to_string(root().join(document)).unwrap();

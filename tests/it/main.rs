@@ -57,6 +57,7 @@ mod filters;
 mod flow;
 #[cfg(feature = "proof")]
 mod freezing;
+mod fuzz;
 mod ground;
 #[cfg(feature = "proof")]
 mod groups;
@@ -115,6 +116,7 @@ mod quiet;
 mod redelivery;
 #[cfg(feature = "proof")]
 mod redrives;
+mod reliability;
 #[cfg(feature = "proof")]
 mod removal;
 mod retract;
@@ -126,11 +128,13 @@ mod simulation;
 mod small;
 mod stack;
 mod story;
+mod supply;
 #[cfg(feature = "proof")]
 mod sweeps;
 mod table;
 mod tasks;
 mod telemetry;
+mod template_rules;
 mod tidy;
 #[cfg(feature = "proof")]
 mod time;

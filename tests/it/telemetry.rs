@@ -8,7 +8,7 @@ use shared::metrics::{Metric, NAMESPACE};
 
 use crate::caller::eventually;
 use crate::ground::{Http, RowKey, create, stored};
-use crate::stack::unique;
+use crate::stack::{root, unique};
 use crate::tasks::{Field, NOTHING_LEFT, batch};
 
 /// A function whose metrics have a stack's name of their own.
@@ -157,10 +157,12 @@ async fn what_alarms_read_is_written_when_their_condition_comes() {
     {
         written.append(&mut metrics(line));
     }
-    let alarms = crate::events::resources("AWS::CloudWatch::Alarm");
+    let template = std::fs::read_to_string(root().join("template.yaml")).unwrap();
+    let template = local::yaml::parse(&template).unwrap();
     let mut read = 0;
-    for (id, alarm) in alarms {
-        if alarm["Namespace"] != NAMESPACE {
+    for (id, resource) in template["Resources"].as_object().unwrap() {
+        let alarm = &resource["Properties"];
+        if resource["Type"] != "AWS::CloudWatch::Alarm" || alarm["Namespace"] != NAMESPACE {
             continue;
         }
         read += 1;

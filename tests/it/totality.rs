@@ -17,6 +17,7 @@ use shared::store::keys::Key;
 use crate::caller::send;
 use crate::chance::Chance;
 use crate::create::{inbox, note};
+use crate::fuzz::damage;
 use crate::stack::{shared, unique};
 
 /// Requests that are made at random in `cargo test`; `TIDINGS_INPUTS` takes as many as it says.
@@ -27,39 +28,6 @@ fn seed() -> u64 {
         .ok()
         .and_then(|seed| seed.parse().ok());
     given.unwrap_or_else(|| u64::try_from(Timestamp::now().as_microsecond()).unwrap())
-}
-
-/// A valid body with some of its bytes changed, doubled, dropped, or replaced by something unfriendly.
-fn mutated(chance: &mut Chance, valid: &str) -> Vec<u8> {
-    const UNFRIENDLY: [&[u8]; 12] = [
-        b"\xff",
-        b"\0",
-        b"\\ud800",
-        b"1e999",
-        b"{",
-        b"]",
-        b"\"",
-        b"null",
-        b"-",
-        b"[[[[[[[[",
-        b"\xf0\x9f\x8c\x85",
-        b"99999999999999999999",
-    ];
-    let mut bytes = valid.as_bytes().to_vec();
-    for _ in 0..=chance.below(4) {
-        let at = chance.below(bytes.len() + 1);
-        match chance.below(4) {
-            0 if at < bytes.len() => bytes[at] = u8::try_from(chance.below(256)).unwrap(),
-            1 if at < bytes.len() => drop(bytes.remove(at)),
-            2 => {
-                let end = (at + chance.below(30)).min(bytes.len());
-                let part = bytes[at..end].to_vec();
-                bytes.splice(at..at, part);
-            }
-            _ => drop(bytes.splice(at..at, UNFRIENDLY[chance.below(UNFRIENDLY.len())].to_vec())),
-        }
-    }
-    bytes
 }
 
 /// What is mutated: bodies, and queries of what has no body.
@@ -74,6 +42,10 @@ fn valid(user: &str) -> Vec<(Method, &'static str, String)> {
     let quiet = json!({"from": "22:00", "to": "07:00", "time_zone": "UTC"});
     let preferences = json!({"types": {"a": {"push": false}}, "quiet_hours": quiet});
     let device = json!({"platform": "fcm", "token": "t", "badge": true});
+    let event = json!({
+        "specversion": "1.0", "id": unique("event"), "source": "/fuzz", "type": "video.seen", "subject": "video:42",
+        "time": "2026-11-20T10:00:00Z", "data": {"actor": {"id": "bo"}, "video": {"id": 42}},
+    });
     let until = json!({"until": "2030-01-01T00:00:00Z"});
     let query =
         "limit=5&status=unread&type=a,b&data.a.b=[1]&grouped=true&since=2026-01-01T00:00:00Z";
@@ -94,6 +66,18 @@ fn valid(user: &str) -> Vec<(Method, &'static str, String)> {
             Method::GET,
             "/v1/me/notifications",
             "cursor=AQGS7vN3ewAAAAAAAAAAAAAAAAAAAAAAAA".to_owned(),
+        ),
+        (Method::POST, "/v1/events", event.to_string()),
+        (
+            Method::GET,
+            "/v1/events",
+            "subject=video:42&type=video.liked&since=2026-01-01T00:00:00Z&data.video.id=42&limit=3"
+                .to_owned(),
+        ),
+        (
+            Method::POST,
+            "/v1/topics/fuzz/members",
+            json!({"users": [user, "bo"]}).to_string(),
         ),
         (
             Method::DELETE,
@@ -132,7 +116,7 @@ async fn i14_any_input_gets_a_documented_status() {
             } else {
                 &producer
             };
-            let input = mutated(&mut chance, valid);
+            let input = damage::bytes(&mut chance, valid.as_bytes());
             let shown = format!("{method} {path} {}", input.escape_ascii());
             let request = if *method == Method::POST || *method == Method::PUT {
                 let request = who.request(method.clone(), path);

@@ -2,9 +2,12 @@
 
 use super::properties::Properties;
 use super::resources::ApiDraft;
-use super::{ApiSpec, Authorizer, Cors};
+use super::{ApiSpec, Authorizer, Cors, Throttling};
 use crate::error::Result;
 use std::collections::BTreeMap;
+
+/// The most requests a second, and at once, that a limit can say.
+const MOST: i64 = 1_000_000;
 
 /// Reads an `AWS::Serverless::HttpApi`.
 pub fn read(id: &str, mut properties: Properties) -> Result<ApiDraft> {
@@ -13,6 +16,7 @@ pub fn read(id: &str, mut properties: Properties) -> Result<ApiDraft> {
     } else {
         None
     };
+    let throttling = throttling(properties.inner("DefaultRouteSettings")?)?;
     let mut auth = properties.inner("Auth")?;
     let default_authorizer = auth.text("DefaultAuthorizer")?;
     let mut authorizers = BTreeMap::new();
@@ -26,12 +30,36 @@ pub fn read(id: &str, mut properties: Properties) -> Result<ApiDraft> {
         logical_id: id.to_owned(),
         routes: Vec::new(),
         cors,
+        throttling,
     };
     Ok(ApiDraft {
         spec,
         authorizers,
         default_authorizer,
     })
+}
+
+/// Both limits or none, each at least 1.
+fn throttling(mut properties: Properties) -> Result<Option<Throttling>> {
+    let rate = properties.within("ThrottlingRateLimit", 1..=MOST)?;
+    let burst = properties.within("ThrottlingBurstLimit", 1..=MOST)?;
+    let throttling = match (rate, burst) {
+        (None, None) => None,
+        (Some(rate), Some(burst)) => Some(Throttling {
+            rate: number(rate),
+            burst: number(burst),
+        }),
+        _ => {
+            let both = "ThrottlingBurstLimit and ThrottlingRateLimit must both be there";
+            return Err(properties.error("ThrottlingRateLimit", both));
+        }
+    };
+    properties.finish()?;
+    Ok(throttling)
+}
+
+fn number(number: i64) -> f64 {
+    i32::try_from(number).map_or(f64::MAX, f64::from)
 }
 
 fn cors(mut properties: Properties) -> Result<Cors> {

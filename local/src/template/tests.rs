@@ -222,6 +222,16 @@ const CHANGES: &[(&str, &str, &str)] = &[
         "there is no authorizer Nobody",
     ),
     (
+        "      Auth:\n        Authorizers:",
+        "      DefaultRouteSettings: {ThrottlingRateLimit: 5}\n      Auth:\n        Authorizers:",
+        "must both be there",
+    ),
+    (
+        "      Auth:\n        Authorizers:",
+        "      DefaultRouteSettings: {DetailedMetricsEnabled: true}\n      Auth:\n        Authorizers:",
+        "DetailedMetricsEnabled",
+    ),
+    (
         "StartingPosition: TRIM_HORIZON",
         "StartingPosition: AT_TIMESTAMP",
         "StartingPosition",

@@ -217,4 +217,18 @@ pub const MUTANTS: &[Mutant] = &[
             "it::inbox::f42_a_cursor_that_is_not_ours_is_malformed",
         ],
     },
+    Mutant {
+        name: "a cursor of a place is not checked",
+        file: "shared/src/page.rs",
+        from: "&& sum == checksum(place, owner, filter)",
+        to: "&& sum.len() == 8",
+        tests: &["it::fuzz::g9_i14_f42_a_damaged_cursor_is_refused_and_an_accepted_one_is_ours"],
+    },
+    Mutant {
+        name: "a query goes to the library as it came",
+        file: "shared/src/http/event.rs",
+        from: "byte.is_ascii_graphic() && byte != b'#'",
+        to: "byte.is_ascii_graphic() || byte != b'#'",
+        tests: &["it::fuzz::g9_i14_f46_f51_f52_a_damaged_http_event_gets_an_answer_below_500"],
+    },
 ];

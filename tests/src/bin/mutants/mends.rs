@@ -266,6 +266,6 @@ pub const MUTANTS: &[Mutant] = &[
         file: "template.yaml",
         from: "[\"dynamodb:GetItem\", \"dynamodb:PutItem\", \"dynamodb:UpdateItem\"]",
         to: "[\"dynamodb:DeleteItem\", \"dynamodb:GetItem\", \"dynamodb:PutItem\", \"dynamodb:UpdateItem\"]",
-        tests: &["it::tidy::only_two_roles_may_delete_rows"],
+        tests: &["it::template_rules::only_three_roles_may_delete_rows"],
     },
 ];

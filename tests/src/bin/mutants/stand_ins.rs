@@ -95,4 +95,36 @@ pub const MUTANTS: &[Mutant] = &[
             "local::mapping::tests::f32_an_unfinished_record_is_delivered_again_after_a_restart",
         ],
     },
+    Mutant {
+        name: "all routes share one bucket",
+        file: "local/src/throttle.rs",
+        from: "let key = (route.method.clone(), route.path.clone());",
+        to: "let key = (route.method.clone(), String::new());",
+        tests: &[
+            "local::throttle::tests::f60_a_flood_on_one_route_takes_nothing_from_the_others_and_ends",
+        ],
+    },
+    Mutant {
+        name: "the gateway takes any flood",
+        file: "local/src/gateway.rs",
+        from: "!self.throttle.takes(route.spec, Instant::now())",
+        to: "!self.throttle.takes(route.spec, Instant::now()) && self.port == 1",
+        tests: &["local::gateway::tests::f60_a_route_that_is_flooded_answers_429"],
+    },
+    Mutant {
+        name: "a crate of ours has a licence that is not allowed",
+        file: "Cargo.toml",
+        from: "license = \"Apache-2.0\"",
+        to: "license = \"AGPL-3.0-only\"",
+        tests: &[
+            "it::supply::f61_whatever_is_built_in_has_an_allowed_licence_and_comes_from_the_registry",
+        ],
+    },
+    Mutant {
+        name: "a route has no authorizer",
+        file: "template.yaml",
+        from: "Path: \"/v1/events\", Auth: {Authorizer: Producers}",
+        to: "Path: \"/v1/events\"",
+        tests: &["it::template_rules::g12_the_template_keeps_its_rules"],
+    },
 ];
