@@ -4,7 +4,9 @@ use std::collections::BTreeMap;
 
 use local::function::Function;
 use serde_json::{Value, json};
+use shared::id::{NotificationId, UserId};
 use shared::metrics::{Metric, NAMESPACE};
+use shared::task::{Later, MAX_ATTEMPTS, parked};
 
 use crate::caller::eventually;
 use crate::ground::{Http, RowKey, create, stored};
@@ -70,7 +72,7 @@ async fn an_invocation_is_one_small_line_that_says_what_it_did() {
     assert_eq!(pusher.invoke(batch(&rows)).await.unwrap(), NOTHING_LEFT);
 
     let lines = lines(&stack, 3).await;
-    let [first, second, pushed] = &lines[..] else {
+    let [first, second, third] = &lines[..] else {
         panic!("{lines:?}");
     };
     let expected = BTreeMap::from([
@@ -86,13 +88,13 @@ async fn an_invocation_is_one_small_line_that_says_what_it_did() {
         (&json!(201), &json!("INFO"))
     );
     assert!(second["request_id"].is_string() && second["ms"].is_u64());
-    let found = metrics(pushed);
+    let found = metrics(third);
     assert_eq!(
         (&found["sent"], &found["no_device"]),
         (&json!(2), &json!(1))
     );
     assert_eq!(found["latency_ms"].as_array().unwrap().len(), 2);
-    assert_eq!(pushed["records"], 3);
+    assert_eq!(third["records"], 3);
     for line in &lines {
         let line = line.to_string();
         assert!(
@@ -119,6 +121,29 @@ async fn a_batch_of_a_hundred_is_told_in_twenty_bytes_for_each() {
     assert_eq!(metrics(&line)["sent"], 100);
     let bytes = line.to_string().len();
     assert!(bytes <= 20 * rows.len(), "{bytes} bytes: {line}");
+}
+
+impl Field {
+    /// A push whose last attempt comes, and is refused as all before it.
+    async fn give_up(&self, stack: &str) {
+        let phone = self.phone("error-application").await;
+        let row = stored(&self.send(&phone.user, json!({})).await).remove(0);
+        let id = NotificationId::parse(&row.1[2..]).unwrap();
+        let user = UserId::parse(&phone.user).unwrap();
+        let last = Later {
+            attempt: MAX_ATTEMPTS,
+            ..parked(user, id, id.at())
+        };
+        self.ground.store().put_later(&last, id.at()).await.unwrap();
+        let minute = self.first_minute().await.unwrap();
+        self.set_cursor(minute - 1).await;
+        let ahead = minute * 60 + 5 - id.at().as_second();
+        let variables = [("STACK_NAME", stack)];
+        let runner = self
+            .ground
+            .function_with("run-tasks", None, ahead, &variables);
+        self.sweep_with(&runner).await;
+    }
 }
 
 /// What an alarm of the template reads is what its condition writes: the metric's name, its namespace and its dimension.
@@ -149,7 +174,13 @@ async fn what_alarms_read_is_written_when_their_condition_comes() {
     let ingest = function(&field, "ingest-events", &stack);
     assert!(ingest.invoke(b"{}".to_vec()).await.is_err());
 
+    let given_up = unique("stack");
+    field.give_up(&given_up).await;
+
     let mut written = BTreeMap::new();
+    for line in lines(&given_up, 2).await {
+        written.append(&mut metrics(&line));
+    }
     for line in lines(&stack, 2)
         .await
         .iter()

@@ -12,8 +12,9 @@ const OPEN: &str = "GET /openapi.json";
 /// How long a queue may keep a message, which all of ours do: 14 days.
 const KEPT: u64 = 1_209_600;
 /// Where permissions end in a wildcard, and why: an endpoint's name ends in an id that SNS draws; the service names no
-/// application when it asks whether one may be created; and SNS names its log groups by itself.
-const WILDCARDS: [(&str, &str); 5] = [
+/// application when it asks whether one may be created; SNS names its log groups by itself; and X-Ray has no resources.
+const WILDCARDS: [(&str, &str); 6] = [
+    ("*", "xray:"),
     ("endpoint/GCM/${AWS::StackName}/*", "sns:"),
     ("endpoint/APNS/${AWS::StackName}/*", "sns:"),
     ("endpoint/APNS_SANDBOX/${AWS::StackName}/*", "sns:"),
@@ -59,7 +60,13 @@ fn findings(template: &Value) -> Vec<String> {
                     wants(!limits[limit].is_null(), limit);
                 }
             }
-            "AWS::SNS::Topic" | "Custom::PlatformApplications" => {}
+            "AWS::CloudWatch::Alarm" => {
+                wants(properties["AlarmDescription"].is_string(), "a description");
+                wants(!properties["AlarmActions"].is_null(), "an action");
+                let missing = &properties["TreatMissingData"];
+                wants(missing == "notBreaching", "quiet while nothing happens");
+            }
+            "AWS::SNS::Topic" | "Custom::PlatformApplications" | "AWS::Budgets::Budget" => {}
             other => wants(false, &format!("{other} has no rules yet")),
         }
     }

@@ -11,7 +11,8 @@ async fn main() -> Result<(), lambda_runtime::Error> {
     telemetry::init();
     let (store, sns) = (aws::store().await?, aws::sns()?);
     run(service_fn(async |event: LambdaEvent<Box<RawValue>>| {
-        let handled = handler::handle(&store, &sns, event.payload.get());
+        // On the heap: the future is large.
+        let handled = Box::pin(handler::handle(&store, &sns, event.payload.get()));
         let handled = metrics::observe(&event.context.request_id, handled).await;
         handled.map_err(lambda_runtime::Error::from)
     }))

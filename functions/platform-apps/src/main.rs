@@ -22,7 +22,8 @@ async fn main() -> Result<(), lambda_runtime::Error> {
         secrets: aws::secrets()?,
     };
     run(service_fn(async |event: LambdaEvent<Value>| {
-        let answer = handler.handle(&event.payload, &event.context);
+        // On the heap: the future is large.
+        let answer = Box::pin(handler.handle(&event.payload, &event.context));
         let answer = metrics::observe(&event.context.request_id, answer).await;
         answer.map_err(lambda_runtime::Error::from)
     }))

@@ -15,7 +15,9 @@ async fn main() -> Result<(), lambda_runtime::Error> {
     let broadcasts = Broadcasts::new(store.clone(), aws::retention()?);
     let pusher = Pusher::new(store, aws::sns()?, broadcasts, aws::push_limits()?);
     run(service_fn(async |event: LambdaEvent<Batch>| {
-        let response = handler::handle(&pusher, &event.payload, event.context.deadline());
+        // On the heap: the future is large.
+        let deadline = event.context.deadline();
+        let response = Box::pin(handler::handle(&pusher, &event.payload, deadline));
         let response = metrics::observe(&event.context.request_id, response).await;
         response.map_err(lambda_runtime::Error::from)
     }))

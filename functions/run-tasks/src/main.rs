@@ -30,7 +30,9 @@ async fn main() -> Result<(), lambda_runtime::Error> {
         name: aws::function_name(),
     };
     run(service_fn(async |event: LambdaEvent<Box<RawValue>>| {
-        let answer = handler.handle(&event.payload, event.context.deadline());
+        // On the heap: the future is large.
+        let deadline = event.context.deadline();
+        let answer = Box::pin(handler.handle(&event.payload, deadline));
         let answer = metrics::observe(&event.context.request_id, answer).await;
         answer.map_err(lambda_runtime::Error::from)
     }))

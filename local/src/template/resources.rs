@@ -6,8 +6,11 @@ use crate::error::{Error, Result};
 use crate::intrinsics::{Scope, is_custom, section, topic_arn};
 use serde_json::{Map, Value, json};
 
-/// Resources that have no meaning on this machine: nothing is denied and logs go to the terminal.
+/// Resources that have no meaning on this machine: nothing is denied, logs go to the terminal, and nobody is woken.
 const MEANINGLESS: &[&str] = &[
+    "AWS::Budgets::Budget",
+    "AWS::CloudWatch::Alarm",
+    "AWS::CloudWatch::Dashboard",
     "AWS::IAM::ManagedPolicy",
     "AWS::IAM::Policy",
     "AWS::IAM::Role",
