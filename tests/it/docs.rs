@@ -5,6 +5,7 @@ use std::fs;
 use std::process::Command;
 
 use serde_json::Value;
+use shared::metrics::Metric;
 use shared::outcome::Reason;
 
 use crate::stack::{Stack, binaries, root};
@@ -186,6 +187,30 @@ fn every_reason_of_an_outcome_is_explained() {
         .iter()
         .map(|reason| format!("| `{}` | {} |", reason.word(), reason.meaning()));
     assert_eq!(explained.collect::<Vec<_>>(), rows.collect::<Vec<_>>());
+}
+
+#[test]
+fn every_metric_and_every_alarm_is_explained() {
+    let text = fs::read_to_string(root().join("docs/OPERATIONS.md")).unwrap();
+    for metric in Metric::ALL {
+        let row = format!("\n- `{}`: {}\n", metric.word(), metric.meaning());
+        assert!(text.contains(&row), "{row}");
+    }
+    let template = fs::read_to_string(root().join("template.yaml")).unwrap();
+    let template = local::yaml::parse(&template).unwrap();
+    let resources = template["Resources"].as_object().unwrap().iter();
+    let alarms = resources.filter(|(_, resource)| resource["Type"] == "AWS::CloudWatch::Alarm");
+    let alarms: Vec<&String> = alarms.map(|(id, _)| id).collect();
+    assert!(alarms.len() > 10, "{alarms:?}");
+    for id in alarms {
+        let entry = text.split_once(&format!("\n### {id}\n"));
+        let entry = entry.unwrap_or_else(|| panic!("{id} is not explained")).1;
+        let entry = entry.split("\n#").next().unwrap();
+        assert!(
+            entry.contains("It means:") && entry.contains("```"),
+            "{id}: {entry}"
+        );
+    }
 }
 
 #[test]
