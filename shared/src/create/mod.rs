@@ -84,6 +84,7 @@ pub async fn create_drawn(
     work.schedule(false).await?;
     work.fan_out().await?;
     work.complete(true).await?;
+    work.carry().await?;
     Ok(work.accepted(drafts, false))
 }
 
@@ -142,6 +143,7 @@ pub async fn create_held(
         work.join().await?;
     }
     work.complete(!replayed).await?;
+    work.carry().await?;
     Ok(work.accepted(drafts, replayed))
 }
 
@@ -153,6 +155,7 @@ fn slots(drafts: &[Draft], tail: impl Fn(usize, &Recipient) -> [u8; 10]) -> Vec<
             recipient,
             tail: tail(position, recipient),
             schedule_id: None,
+            carries: None,
             tried: false,
             receipt: None,
         }));
@@ -172,6 +175,7 @@ fn row(slot: &Slot, id: NotificationId, retention: u32) -> Notification {
         dedupe_key: slot.draft.dedupe_key.clone(),
         schedule_id: slot.schedule_id,
         outcome: Outcome::default(),
+        carried_at: None,
     }
 }
 

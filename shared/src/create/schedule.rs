@@ -100,7 +100,7 @@ impl Work<'_> {
     }
 }
 
-/// Stores a scheduled notification whose time has come, or begins the job that does, under the newest of the moments that its task
+/// Stores a scheduled notification whose time has come, and begins the job that tells or pushes a topic's members, under the newest of the moments that its task
 /// remembers; one that was stored under an earlier moment stays the only one.
 pub async fn send_scheduled(
     store: &Store,
@@ -129,6 +129,7 @@ pub async fn send_scheduled(
         recipient: &scheduled.recipient,
         tail: scheduled.id.tail(),
         schedule_id: Some(scheduled.id),
+        carries: None,
         tried: false,
         receipt: None,
     };
@@ -142,5 +143,6 @@ pub async fn send_scheduled(
     if moments.len() > 1 {
         work.look_up().await?;
     }
-    work.complete(false).await
+    work.complete(false).await?;
+    work.carry().await
 }

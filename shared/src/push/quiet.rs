@@ -6,8 +6,9 @@ use std::time::Duration;
 use futures_util::stream::{self, StreamExt};
 use serde_json::{Map, Value};
 
-use super::deliver::{Job, Pusher, Run};
+use super::deliver::{Job, Pusher, Run, Target};
 use super::plan::Planned;
+use crate::broadcast::with_carried;
 use crate::clock::Clock;
 use crate::device::Device;
 use crate::error::{Error, Result};
@@ -117,6 +118,7 @@ impl Pusher {
         }
         let held = self.held_back(user, since, &about).await.map_err(read)?;
         let broadcasts = self.broadcasts.current(now).await.map_err(read)?;
+        let broadcasts = with_carried(broadcasts, held.iter().map(|job| &job.notification));
         let run = Run::new(self, [user].into_iter(), broadcasts, true, (clock, budget));
         let (mut wanted, mut once) = (Vec::new(), Vec::new());
         for job in &held {
@@ -158,9 +160,38 @@ impl Pusher {
                 }));
             }
             if !rows.is_cut() {
-                return Ok(held);
+                break;
             }
         }
+        self.say_carried(user, about, held).await
+    }
+
+    /// What is carried says what everyone gets; if that was taken back meanwhile, nothing.
+    async fn say_carried<'r>(
+        &self,
+        user: &'r UserId,
+        about: &About,
+        mut held: Vec<Job<'r>>,
+    ) -> Result<Vec<Job<'r>>> {
+        let carried = held.iter().map(|job| &job.notification);
+        let carried = carried.filter(|row| row.carried_at.is_some());
+        let targets: Vec<Target> = carried.map(|row| (user.clone(), row.id)).collect();
+        if targets.is_empty() {
+            return Ok(held);
+        }
+        let mut said = self.store.notifications(&targets).await?;
+        held.retain_mut(|job| {
+            if job.notification.carried_at.is_none() {
+                return true;
+            }
+            let said = said.remove(&(user.clone(), job.notification.id));
+            let Some(Ok(row)) = said else {
+                return false;
+            };
+            job.notification = about.marks.apply(row);
+            true
+        });
+        Ok(held)
     }
 }
 
