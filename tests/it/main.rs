@@ -10,6 +10,8 @@ mod auth;
 #[cfg(feature = "proof")]
 mod blast;
 #[cfg(feature = "proof")]
+mod broadcast_ends;
+#[cfg(feature = "proof")]
 mod broadcast_kills;
 #[cfg(feature = "proof")]
 mod broadcast_pushes;

@@ -7,7 +7,8 @@
 use jiff::Timestamp;
 
 use super::moments::Moments;
-use super::work::{SETTLED, Slot, Work};
+use super::slot::Slot;
+use super::work::{SETTLED, Work};
 use super::{Receipt, Status, row};
 use crate::clock::Clock;
 use crate::error::Result;

@@ -3,6 +3,7 @@
 mod fan_out;
 mod moments;
 mod schedule;
+mod slot;
 mod take_back;
 mod work;
 
@@ -14,7 +15,8 @@ use crate::outcome::Outcome;
 use crate::store::keys::Key;
 use crate::store::{Claim, Held, Store};
 use moments::Moments;
-use work::{Slot, Work};
+use slot::Slot;
+use work::Work;
 
 pub use fan_out::{Told, tell_members};
 pub use schedule::send_scheduled;

@@ -10,7 +10,8 @@ use futures_util::stream::{self, StreamExt, TryStreamExt};
 use jiff::Timestamp;
 
 use super::moments::Moments;
-use super::work::{Slot, Work, late};
+use super::slot::Slot;
+use super::work::{Work, late};
 use super::{Status, fan_out, row};
 use crate::clock::Clock;
 use crate::error::Result;

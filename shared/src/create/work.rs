@@ -11,7 +11,8 @@ use futures_util::stream::{self, StreamExt};
 use jiff::Timestamp;
 
 use super::moments::Moments;
-use super::{Accepted, Receipt, Status, expiry, row};
+use super::slot::Slot;
+use super::{Accepted, Status, expiry};
 use crate::clock::Clock;
 use crate::error::{Error, Result};
 use crate::id::{NotificationId, UserId, millis};
@@ -27,56 +28,6 @@ const REUSED: Duration = Duration::from_millis(500);
 const LONGEST_BREATH: Duration = Duration::from_secs(1);
 /// How often a row is looked for that somebody else is about to put.
 const GLANCE: Duration = Duration::from_millis(50);
-
-pub struct Slot<'d> {
-    pub draft: &'d Draft,
-    pub recipient: &'d Recipient,
-    pub tail: [u8; 10],
-    /// The schedule that is carried out.
-    pub schedule_id: Option<NotificationId>,
-    /// The notification for everyone whose push the row carries.
-    pub carries: Option<&'d Notification>,
-    /// Whether a batch with it was sent whose answer was lost.
-    pub tried: bool,
-    pub receipt: Option<Receipt>,
-}
-
-impl Slot<'_> {
-    /// The id of the row that is put at a moment.
-    fn id(&self, at: Timestamp) -> NotificationId {
-        self.carries
-            .map_or_else(|| NotificationId::new(at, self.tail), |of| of.id)
-    }
-
-    /// The row that is put at a moment.
-    fn row(&self, at: Timestamp, retention: u32) -> Notification {
-        Notification {
-            carried_at: self.carries.map(|_| at),
-            ..row(self, self.id(at), retention)
-        }
-    }
-
-    /// The recipient and the key, if the draft has a dedupe key.
-    fn dedupe(&self) -> Option<(&UserId, &str)> {
-        match (self.recipient, &self.draft.dedupe_key) {
-            (Recipient::User(user), Some(key)) => Some((user, key)),
-            _ => None,
-        }
-    }
-
-    pub fn end(&mut self, id: NotificationId, status: Status) {
-        self.receipt = Some(Receipt { id, status });
-    }
-
-    /// Ends with what stands under its own id.
-    fn end_as(&mut self, id: NotificationId, found: Found) {
-        match found {
-            Found::Live => self.end(id, Status::Created),
-            Found::Retracted => self.end(id, Status::Retracted),
-            Found::Duplicate(other) => self.end(other, Status::Duplicate),
-        }
-    }
-}
 
 pub struct Work<'w> {
     pub store: &'w Store,

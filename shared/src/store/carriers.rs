@@ -37,17 +37,19 @@ impl Store {
         }
         let mut everyones = HashMap::new();
         for item in self.get_all(keys, None).await? {
-            if !row::is_tombstone(&item) {
-                let one = row::from_item(item)?;
-                everyones.insert(one.id, one);
-            }
+            let id = row::key_of(&item).map(|(_, id)| id);
+            everyones.extend(
+                id.filter(|_| !row::is_tombstone(&item))
+                    .map(|id| (id, item)),
+            );
         }
         rows.retain(|(_, id), row| !is_carrier(row) || everyones.contains_key(id));
         for ((_, id), row) in rows {
-            if let (Ok(carrier), Some(one)) = (&row, everyones.get(id))
+            if let (Ok(carrier), Some(item)) = (&row, everyones.get(id))
                 && carrier.carried_at.is_some()
             {
-                *row = Ok(says(carrier.clone(), one));
+                let carrier = carrier.clone();
+                *row = row::from_item(item.clone()).map(|one| says(carrier, &one));
             }
         }
         Ok(())

@@ -1,6 +1,7 @@
 //! The table in the domain's words. No signature outside this folder names a type of AWS.
 
 mod carriers;
+mod clearing;
 mod dedupe;
 mod erase;
 mod events;

@@ -11,7 +11,7 @@ use serde_json::{Map, Value};
 use super::keys::Key;
 use crate::error::{Error, Result, Source};
 use crate::id::{DeviceId, NotificationId, TopicId, UserId};
-use crate::notification::{Actor, Content, Notification};
+use crate::notification::{Actor, Content, Notification, Recipient};
 use crate::outcome::Outcome;
 use crate::push_options::{Disclosure, Options, Priority, Push, Text};
 
@@ -255,6 +255,12 @@ pub fn is_tombstone(item: &Item) -> bool {
 /// Whether the row carries the push of a notification for everyone, and is none itself.
 pub fn is_carrier(item: &Item) -> bool {
     item.contains_key(CARRIED)
+}
+
+/// Whose the row is, and its id.
+pub fn key_of(item: &Item) -> Option<(Recipient, NotificationId)> {
+    let text = |name| item.get(name).and_then(|value| value.as_s().ok());
+    Key::recipient(text("pk")?, text("sk")?)
 }
 
 /// The notification of a row; an error for what is not one, or is of a newer version.

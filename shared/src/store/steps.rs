@@ -4,7 +4,7 @@ use futures_util::stream::{self, StreamExt, TryStreamExt};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use aws_sdk_dynamodb::types::{AttributeValue, Put, TransactWriteItem};
+use aws_sdk_dynamodb::types::AttributeValue;
 
 use super::erase::EraseAt;
 use super::keys::Key;
@@ -13,7 +13,7 @@ use super::topics::MEMBER_SHARDS;
 use super::writes::PUTS_IN_FLIGHT;
 use super::{Store, decode, failure, item_key, n, s};
 use crate::error::{Error, Result};
-use crate::id::{NotificationId, TopicId, UserId, fingerprint};
+use crate::id::{NotificationId, TopicId, UserId};
 use crate::notification::Notification;
 use crate::task::watchdog;
 
@@ -237,25 +237,6 @@ impl StepKey {
         Key::Step(self.job.clone(), self.chain, self.step)
     }
 
-    /// The step that takes a notification off a user's screens when it is read: one, however often that is.
-    pub fn clear(user: &UserId, id: NotificationId) -> StepKey {
-        StepKey {
-            job: format!("clear-{id}-{}", fingerprint(user.as_str())),
-            chain: 0,
-            step: 0,
-        }
-    }
-
-    /// The step that takes it off the screens when it was taken back, or a push on its way has reached one since: another
-    /// one at every moment, for the one before may have been run.
-    pub fn clear_again(user: &UserId, id: NotificationId, now: Timestamp) -> StepKey {
-        let age = now.as_millisecond() - id.at().as_millisecond();
-        StepKey {
-            step: u32::try_from(age.max(1)).unwrap_or(u32::MAX),
-            ..StepKey::clear(user, id)
-        }
-    }
-
     /// The step after this one.
     #[must_use]
     pub fn next(&self) -> StepKey {
@@ -291,26 +272,6 @@ impl Store {
         let item = self.get(&key.key(), "the task").await?;
         item.map(|item| decode(item, "a task could not be read"))
             .transpose()
-    }
-
-    /// The put of the step that clears screens, as a part of a transaction.
-    pub(super) fn clear_put(
-        &self,
-        user: &UserId,
-        id: NotificationId,
-        now: Timestamp,
-    ) -> Result<TransactWriteItem> {
-        let step = Step::Clear {
-            user: user.clone(),
-            id,
-        };
-        let key = StepKey::clear_again(user, id, now).key();
-        let put = Put::builder()
-            .table_name(&self.table)
-            .set_item(Some(item(&key, step, now.as_second() + STEP_LIFE)?))
-            .build()
-            .expect("a put has its table and item");
-        Ok(TransactWriteItem::builder().put(put).build())
     }
 
     /// Begins a job: its watchdog first, so that what is begun is also ended; then the row, and the first step of each

@@ -66,7 +66,7 @@ pub const MUTANTS: &[Mutant] = &[
     },
     Mutant {
         name: "what was read and is taken back is cleared once for both",
-        file: "shared/src/store/steps.rs",
+        file: "shared/src/store/clearing.rs",
         from: "let key = StepKey::clear_again(user, id, now).key();",
         to: "let key = StepKey::clear(user, id).key();",
         tests: &[
