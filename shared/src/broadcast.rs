@@ -9,8 +9,7 @@ use jiff::{SignedDuration, Timestamp};
 use tokio::sync::Mutex;
 
 use crate::error::Result;
-use crate::notification::{Notification, Recipient};
-use crate::outcome::Outcome;
+use crate::notification::Notification;
 use crate::store::Store;
 use crate::store::keys::broadcast_month;
 
@@ -37,31 +36,6 @@ struct Known {
     read: Option<(Timestamp, Arc<[Notification]>)>,
     /// Months that are over, and hold nothing that may be shown: they are not read again.
     empty: BTreeSet<String>,
-}
-
-/// What is known, and what these rows carry: an instance may not know yet what is pushed already.
-pub fn with_carried<'c>(
-    known: Arc<[Notification]>,
-    rows: impl Iterator<Item = &'c Notification>,
-) -> Arc<[Notification]> {
-    let carried = rows.filter(|row| row.carried_at.is_some());
-    let mut newer: Vec<&Notification> = carried
-        .filter(|row| known.iter().all(|known| known.id != row.id))
-        .collect();
-    newer.sort_by_key(|row| std::cmp::Reverse(row.id));
-    newer.dedup_by_key(|row| row.id);
-    if newer.is_empty() {
-        return known;
-    }
-    let newer = newer.into_iter().map(|row| Notification {
-        recipient: Recipient::Everyone,
-        outcome: Outcome::default(),
-        carried_at: None,
-        ..row.clone()
-    });
-    let mut all: Vec<Notification> = newer.chain(known.iter().cloned()).collect();
-    all.sort_by_key(|broadcast| std::cmp::Reverse(broadcast.id));
-    all.into()
 }
 
 impl Broadcasts {

@@ -15,7 +15,7 @@ use super::pace::Pace;
 use super::plan::Groups;
 use super::quiet::Summary;
 use super::turns::Turns;
-use crate::broadcast::{Broadcasts, with_carried};
+use crate::broadcast::Broadcasts;
 use crate::clock::Clock;
 use crate::device::Device;
 use crate::error::Result;
@@ -145,8 +145,6 @@ impl Pusher {
             self.store.abouts(users),
             self.broadcasts.current(clock.now()),
         )?;
-        let carried = rows.values().filter_map(|row| row.as_ref().ok());
-        let broadcasts = with_carried(broadcasts, carried);
         let users = targets.iter().map(|(user, _)| user);
         let run = Run::new(self, users, broadcasts, resumes, (clock, budget));
         let jobs = targets.iter().map(|target| {

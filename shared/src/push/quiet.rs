@@ -8,7 +8,6 @@ use serde_json::{Map, Value};
 
 use super::deliver::{Job, Pusher, Run, Target};
 use super::plan::Planned;
-use crate::broadcast::with_carried;
 use crate::clock::Clock;
 use crate::device::Device;
 use crate::error::{Error, Result};
@@ -118,7 +117,6 @@ impl Pusher {
         }
         let held = self.held_back(user, since, &about).await.map_err(read)?;
         let broadcasts = self.broadcasts.current(now).await.map_err(read)?;
-        let broadcasts = with_carried(broadcasts, held.iter().map(|job| &job.notification));
         let run = Run::new(self, [user].into_iter(), broadcasts, true, (clock, budget));
         let (mut wanted, mut once) = (Vec::new(), Vec::new());
         for job in &held {

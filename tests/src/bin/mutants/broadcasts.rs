@@ -32,9 +32,9 @@ pub const MUTANTS: &[Mutant] = &[
     },
     Mutant {
         name: "a badge knows less than what is pushed",
-        file: "shared/src/broadcast.rs",
-        from: "    if newer.is_empty() {",
-        to: "    if newer.len() < 100 {",
+        file: "shared/src/inbox.rs",
+        from: "        Ok((id, self.unheard(id).await?))",
+        to: "        Ok((id, None))",
         tests: &[EVERYONE],
     },
     Mutant {
