@@ -111,6 +111,35 @@ async fn read_on_one_screen_it_goes_from_the_others() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_push_that_meets_the_reading_on_its_way_goes_from_the_screen() {
+    let field = Field::new().await;
+    let phone = field.phone("meets").await;
+    // It is running, and quick.
+    field.page(&phone.user).await;
+    let topic = field.topic(std::slice::from_ref(&phone.user)).await;
+    let id = field.announce(&topic, &json!({})).await;
+    field.reach(&id, &[&phone.user]).await;
+    let proxy = field.ground.proxy(false).await;
+    let slow = field.ground.function("push-notifications", Some(&proxy));
+    let held = Fault::Delay(Duration::from_millis(400));
+    proxy.script(vec![Rule::on("UpdateItem", 1..=1, held)]);
+    let row = carrier(&phone.user, &id);
+    let (answer, ()) = tokio::join!(slow.invoke(batch([&row])), async {
+        eventually("the push", async || {
+            (pushes(&phone.token).await.len() == 1).then_some(())
+        })
+        .await;
+        let read = "PUT /v1/me/notifications/{id}/read";
+        field.mark(read, &phone.user, &id).await;
+    });
+    assert_eq!(answer.unwrap(), NOTHING_LEFT);
+    field.bring_steps(&field.runner(0)).await;
+    let shown = pushes(&phone.token).await;
+    assert_eq!(shown.len(), 2);
+    assert_eq!(shown[1]["data"]["clear"], json!(id));
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn it_is_scheduled_asked_after_and_cancelled_under_the_schedules_id() {
     let field = Field::new().await;
     let phone = field.phone("at-ten").await;

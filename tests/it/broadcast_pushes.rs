@@ -44,8 +44,16 @@ pub fn carrier(user: &str, id: &str) -> RowKey {
 impl Field {
     /// Stores it; the id, which is the job's, too.
     pub async fn announce(&self, topic: &str, fields: &Value) -> String {
-        let reply = create(None, &news(topic, fields)).send(&self.creator).await;
-        let reply = reply.unwrap();
+        let key = unique("announced");
+        let request = create(Some(&key), &news(topic, fields));
+        let mut reply = request.send(&self.creator).await.unwrap();
+        // A busy table is asked again.
+        for _ in 0..9 {
+            if reply.status != 503 {
+                break;
+            }
+            reply = request.send(&self.creator).await.unwrap();
+        }
         let id = job(&reply);
         let created = json!({"everyone": true, "id": id, "status": "created"});
         assert_eq!(reply.body, json!({"job": id, "data": [created]}));

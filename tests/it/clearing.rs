@@ -5,7 +5,7 @@ use std::time::Duration;
 use serde_json::json;
 
 use crate::caller::eventually;
-use crate::ground::{RowKey, stored};
+use crate::ground::{Http, RowKey, stored};
 use crate::proxy::{Fault, Rule};
 use crate::tasks::{Field, Phone, batch, pushes};
 

@@ -76,9 +76,9 @@ impl Inbox<'_> {
         }
         let everyones = everyones.ok_or(Error::NotFound)?;
         self.mark_broadcast(id, mark).await?;
-        if mark == Mark::Read && everyones.content.push.topic().is_some() {
-            // It was opened on one screen of several, perhaps.
-            self.store.clear_carried(self.user, id, self.now).await?;
+        if everyones.content.push.topic().is_some() {
+            let marked = self.store.mark_carried(self.user, id, mark, self.now);
+            marked.await?;
         }
         Ok(None)
     }

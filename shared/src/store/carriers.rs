@@ -5,13 +5,14 @@ use std::collections::HashMap;
 
 use jiff::Timestamp;
 
-use aws_sdk_dynamodb::types::{Put, TransactWriteItem};
+use aws_sdk_dynamodb::types::{Put, ReturnValue, TransactWriteItem};
 
 use super::keys::Key;
 use super::row;
 use super::steps::{JOB_LIFE, STEP_LIFE, item};
+use super::tasks::passed;
 use super::topics::MEMBER_SHARDS;
-use super::{Job, JobKind, Step, StepKey, Store, transaction_failure};
+use super::{Job, JobKind, Mark, Step, StepKey, Store, item_key, n, transaction_failure};
 use crate::clock::pause;
 use crate::error::{Error, Result};
 use crate::id::{NotificationId, UserId};
@@ -48,8 +49,8 @@ impl Store {
             if let (Ok(carrier), Some(item)) = (&row, everyones.get(id))
                 && carrier.carried_at.is_some()
             {
-                let carrier = carrier.clone();
-                *row = row::from_item(item.clone()).map(|one| says(carrier, &one));
+                let own = carrier.clone();
+                *row = row::from_item(item.clone()).map(|one| says(own, &one));
             }
         }
         Ok(())
@@ -82,15 +83,33 @@ impl Store {
         row::from_item(carrier).map(|row| Some(says(row, &everyones)))
     }
 
-    /// A user has read a notification for everyone: it goes off the other screens that show it.
-    pub async fn clear_carried(
+    /// A user has read a notification for everyone, or counts it as unread again. If its push is carried to the user, it
+    /// goes off the other screens that show it; one on its way finds that it is read.
+    pub async fn mark_carried(
         &self,
         user: &UserId,
         id: NotificationId,
+        mark: Mark,
         now: Timestamp,
     ) -> Result<()> {
-        let carried = self.carried(user, id).await?;
-        if carried.is_none_or(|carried| carried.outcome.screens() < 2) {
+        let update = self.client.update_item().table_name(&self.table);
+        let update = update
+            .set_key(Some(item_key(&Key::Notification(user.clone(), id))))
+            .condition_expression(format!("attribute_exists({})", row::CARRIED))
+            .expression_attribute_names("#r", "r")
+            .return_values(ReturnValue::AllNew);
+        let update = match mark {
+            Mark::Read => update
+                .update_expression("SET #r = if_not_exists(#r, :now)")
+                .expression_attribute_values(":now", n(now.as_millisecond())),
+            Mark::Unread => update.update_expression("REMOVE #r"),
+            Mark::Seen | Mark::Archived | Mark::Unarchived => return Ok(()),
+        };
+        let Some(marked) = passed(update.send().await, "the notification")? else {
+            return Ok(());
+        };
+        let marked = row::from_item(marked.attributes.unwrap_or_default())?;
+        if mark == Mark::Unread || marked.outcome.screens() < 2 {
             return Ok(());
         }
         let step = Step::Clear {

@@ -82,8 +82,8 @@ pub const MUTANTS: &[Mutant] = &[
     Mutant {
         name: "what everyone gets stays on the other screens when it is read",
         file: "shared/src/inbox/marking.rs",
-        from: "if mark == Mark::Read && everyones",
-        to: "if mark == Mark::Unread && everyones",
+        from: "if everyones.content.push.topic().is_some() {",
+        to: "if everyones.content.push.topic().is_none() {",
         tests: &[READ],
     },
     Mutant {
