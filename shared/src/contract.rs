@@ -6,7 +6,7 @@ use jiff::tz::Offset;
 use serde_json::{Map, Value};
 
 use crate::error::Violation;
-use crate::id::{DeviceId, ID_RULE, UserId};
+use crate::id::{DeviceId, ID_RULE, TopicId, UserId};
 
 /// What a moment is written like, for messages.
 pub const MOMENT_RULE: &str = "must be a moment in RFC 3339 form, such as 2026-11-20T10:00:00Z";
@@ -175,6 +175,11 @@ impl<'v> Fields<'v> {
     /// A user id.
     pub fn user(&mut self, name: &str) -> Option<UserId> {
         self.id(name, UserId::parse)
+    }
+
+    /// The name of a topic.
+    pub fn topic(&mut self, name: &str) -> Option<TopicId> {
+        self.id(name, TopicId::parse)
     }
 
     /// A device id.

@@ -4,6 +4,7 @@ mod marking;
 
 use std::iter::Peekable;
 use std::slice;
+use std::time::Duration;
 
 use futures_util::try_join;
 use jiff::Timestamp;
@@ -17,6 +18,9 @@ use crate::store::{About, Examined, Rows, Store};
 
 /// The highest count that is told exactly.
 const MAX_COUNT: usize = 99;
+/// For so long after it was accepted an instance may not know of what everyone gets: it goes on for 10 seconds with what it
+/// has read, and clocks differ.
+const NEW: Duration = Duration::from_secs(15);
 
 /// How many notifications of an inbox are new to its user; lower bounds if `capped`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -52,6 +56,7 @@ pub struct PageRequest<'p> {
 }
 
 /// One user's inbox at one moment.
+#[derive(Clone, Copy)]
 pub struct Inbox<'i> {
     /// The table.
     pub store: &'i Store,
@@ -67,6 +72,7 @@ pub struct Inbox<'i> {
 
 /// Rows and broadcasts, newest first.
 struct Merged<'i> {
+    inbox: Inbox<'i>,
     rows: Rows<'i>,
     row: Option<Examined>,
     broadcasts: Peekable<slice::Iter<'i, Notification>>,
@@ -75,18 +81,22 @@ struct Merged<'i> {
 
 impl Merged<'_> {
     async fn next(&mut self) -> Result<Option<Examined>> {
-        if self.row.is_none() {
-            self.row = self.rows.next().await?;
+        if self.row.is_none()
+            && let Some(examined) = self.rows.next().await?
+        {
+            self.row = Some(self.inbox.told(examined).await?);
         }
         let row = self.row.as_ref().map(|(id, _)| *id);
         let broadcast = self.broadcasts.peek().map(|broadcast| broadcast.id);
         // Below the last row that was examined, rows may come before a broadcast.
         let open = row.is_none() && self.rows.is_cut();
         let next = match (row, broadcast) {
-            (row, Some(id)) if row.is_none_or(|row| row < id) => {
+            (row, Some(id)) if row.is_none_or(|row| row <= id) => {
                 if open && self.last.is_some_and(|last| id < last) {
                     return Ok(None);
                 }
+                // What carries its push to this user is no other one.
+                self.row.take_if(|(row, _)| *row == id);
                 self.broadcasts
                     .next()
                     .map(|broadcast| (id, Some(broadcast.clone())))
@@ -206,7 +216,7 @@ impl<'i> Inbox<'i> {
     pub async fn get(&self, id: NotificationId) -> Result<Notification> {
         let row = async {
             match self.store.get_notification(self.user, id, self.now).await {
-                Err(Error::NotFound) => self.broadcast(id).cloned().ok_or(Error::NotFound),
+                Err(Error::NotFound) => self.everyones(id).await?.ok_or(Error::NotFound),
                 found => found,
             }
         };
@@ -224,6 +234,7 @@ impl<'i> Inbox<'i> {
             newest_first.partition_point(|b| b.id >= oldest)
         });
         Merged {
+            inbox: *self,
             rows: Rows::new(self.store, self.user, before, oldest, self.consistent),
             row: None,
             broadcasts: newest_first[skipped.min(kept)..kept].iter().peekable(),
@@ -240,6 +251,33 @@ impl<'i> Inbox<'i> {
         let wanted = about.user.preferences().in_inbox(&content.kind);
         let erased = about.user.erases(row.id.at());
         (row.is_live(self.now) && wanted && !muted && !erased).then(|| about.marks.apply(row))
+    }
+
+    /// A row as what it is to its user. One that carries a push is what everyone gets, if only its push is known here yet.
+    async fn told(&self, (id, row): Examined) -> Result<Examined> {
+        if row.as_ref().is_none_or(|row| row.carried_at.is_none()) {
+            return Ok((id, row));
+        }
+        if self.broadcast(id).is_some() {
+            return Ok((id, None));
+        }
+        Ok((id, self.unheard(id).await?))
+    }
+
+    /// What everyone gets, known or unheard.
+    async fn everyones(&self, id: NotificationId) -> Result<Option<Notification>> {
+        match self.broadcast(id) {
+            Some(known) => Ok(Some(known.clone())),
+            None => self.unheard(id).await,
+        }
+    }
+
+    /// What everyone gets that is too new to be known here, and is pushed to this user.
+    async fn unheard(&self, id: NotificationId) -> Result<Option<Notification>> {
+        if self.now.duration_since(id.at()).unsigned_abs() > NEW {
+            return Ok(None);
+        }
+        self.store.carried(self.user, id).await
     }
 
     fn broadcast(&self, id: NotificationId) -> Option<&'i Notification> {

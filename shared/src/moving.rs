@@ -195,6 +195,7 @@ fn notification(mut fields: Fields, now: Timestamp, life: u32) -> Option<Notific
         archived_at,
         dedupe_key,
         schedule_id: None,
+        carried_at: None,
         outcome: Outcome {
             state: Some(State::Skipped),
             reason: Some(Reason::Imported.word().to_owned()),

@@ -42,7 +42,7 @@ pub struct Actor {
 }
 
 /// What a notification says: the same for every recipient.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, Default, PartialEq)]
 pub struct Content {
     /// The kind of event, such as `video.liked`.
     pub kind: String,
@@ -119,6 +119,9 @@ pub struct Notification {
     pub schedule_id: Option<NotificationId>,
     /// What became of its push.
     pub outcome: Outcome,
+    /// Of a notification for everyone that this user is to be pushed: when the user was reached. The row says no more than
+    /// that, and what became of the push.
+    pub carried_at: Option<Timestamp>,
 }
 
 /// A notification as the API shows it to its recipient.
@@ -197,10 +200,12 @@ pub fn parse(
                 "belongs to a recipient, not to everyone",
             );
         }
-        if content.push != Push::Off {
-            let detail = "must be false: a notification for everyone is stored, not pushed";
+        if content.push != Push::Off && content.push.topic().is_none() {
+            let detail = "must be false, or name the topic whose members get it: a notification for everyone is not pushed to everyone";
             fields.refuse("push", "not_supported", detail);
         }
+    } else if content.push.topic().is_some() {
+        refuse_push_topic(&mut fields);
     }
     fields.finish();
     Some(Draft {
@@ -211,6 +216,15 @@ pub fn parse(
         dedupe_key,
         send_at,
     })
+}
+
+/// Who is told is who is pushed, except where that is everyone.
+pub fn refuse_push_topic(fields: &mut Fields) {
+    let at = format!("{}/topic", fields.at("push"));
+    let detail = "can be given with \"everyone\": true alone";
+    fields
+        .violations()
+        .push(Violation::new(at, "not_supported", detail));
 }
 
 /// What a notification says, from the fields of the object that says it, and how it is pushed.

@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::contract::{Fields, is_locale};
+use crate::id::TopicId;
 
 /// The longest life of a push, in seconds: four weeks, which is SNS's own longest.
 pub const MAX_PUSH_TTL: u32 = 28 * 86_400;
@@ -86,6 +87,8 @@ pub struct Options {
     pub locales: BTreeMap<String, Text>,
     /// Seconds after which it is pushed if it is still unread then; 0 for at once.
     pub delay: u32,
+    /// Whose members get the push of a notification for everyone.
+    pub topic: Option<TopicId>,
 }
 
 impl Default for Options {
@@ -102,6 +105,7 @@ impl Default for Options {
             interruption_level: None,
             locales: BTreeMap::new(),
             delay: 0,
+            topic: None,
         }
     }
 }
@@ -116,6 +120,14 @@ impl Push {
     /// Whether it shows nothing.
     pub fn is_silent(&self) -> bool {
         matches!(self, Push::On(options) if options.silent)
+    }
+
+    /// The topic whose members get it, of a notification for everyone.
+    pub fn topic(&self) -> Option<&TopicId> {
+        match self {
+            Push::On(options) => options.topic.as_ref(),
+            Push::Off => None,
+        }
     }
 }
 
@@ -155,6 +167,7 @@ pub fn parse_push(fields: &mut Fields) -> Option<Push> {
             .map(str::to_owned),
         locales: parse_locales(&mut push),
         delay: parse_delay(&mut push),
+        topic: push.topic("topic"),
     };
     if options.delay > 0 && options.delay >= options.ttl {
         push.refuse(

@@ -4,7 +4,7 @@
 use jiff::{SignedDuration, Timestamp};
 use sha2::{Digest, Sha256};
 
-use crate::id::{NotificationId, UserId};
+use crate::id::{NotificationId, UserId, derived_tail};
 use crate::notification::Notification;
 
 /// The tasks of a minute are spread over this many partitions.
@@ -119,9 +119,10 @@ impl Later {
         let at = Timestamp::from_second(minute * 60).unwrap_or(due);
         let named = |tail| Name::Id(NotificationId::new(at, tail));
         let name = match &task {
-            Task::Push(_, id) => named(id.tail()),
+            // Of a notification for everyone, each user has one of the same id.
+            Task::Push(user, id) => named(derived_tail(&id.to_string(), 0, user.as_str())),
             // Of another name than the push of the same notification.
-            Task::Clear(_, id) => named(id.tail().map(|byte| !byte)),
+            Task::Clear(user, id) => named(derived_tail(&id.to_string(), 1, user.as_str())),
             Task::Erase(_, erase) => named(erase.tail()),
             Task::QuietEnd(user, _) => Name::User(user.clone()),
             Task::Send(notification) => return Later::of_schedule(notification),

@@ -91,6 +91,16 @@ async fn what_goes_to_everyone_has_no_recipients_and_no_push() {
             "/push",
             "not_supported",
         ),
+        (
+            with("push", json!({"topic": "a b"})),
+            "/push/topic",
+            "format",
+        ),
+        (
+            json!({"recipients": ["ana"], "type": "x", "title": "x", "push": {"topic": "t"}}),
+            "/push/topic",
+            "not_supported",
+        ),
         (with("recipients", json!(["ana"])), "/everyone", "exclusive"),
         (with("recipients", json!([])), "/everyone", "exclusive"),
         (with("everyone", json!(false)), "/recipients", "required"),

@@ -5,7 +5,7 @@ use std::time::Duration;
 use serde_json::json;
 
 use crate::caller::eventually;
-use crate::ground::{RowKey, stored};
+use crate::ground::{Http, RowKey, stored};
 use crate::proxy::{Fault, Rule};
 use crate::tasks::{Field, Phone, batch, pushes};
 
@@ -130,4 +130,29 @@ async fn f34_a_screen_that_is_reached_after_the_others_were_cleared_is_cleared_t
     let shown = pushes(&tablet.token).await;
     assert_eq!(shown.len(), 3, "cleared, pushed, and cleared again");
     assert_eq!(last(shown), row.1[2..]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn f34_a_push_between_the_reading_and_the_taking_back_is_cleared() {
+    let field = Field::new().await;
+    let phone = field.phone("between").await;
+    let row = stored(&field.send(&phone.user, json!({})).await).remove(0);
+    let proxy = field.ground.proxy(false).await;
+    let creator = field.ground.function("create-notifications", Some(&proxy));
+    let held = Fault::Delay(Duration::from_millis(500));
+    proxy.script(vec![Rule::on("TransactWriteItems", 1..=1, held)]);
+    let retract = Http::new("DELETE /v1/notifications/{id}", "likes").path("id", &row.1[2..]);
+    let retract = retract.query(&format!("recipient={}", phone.user));
+    let (reply, _) = tokio::join!(retract.send(&creator), async {
+        eventually("the reading", async || {
+            (!proxy.calls("TransactItems").is_empty()).then_some(())
+        })
+        .await;
+        field.push(&row).await
+    });
+    assert_eq!(reply.unwrap().status, 204);
+    field.bring_steps(&field.runner(0)).await;
+    let sent = pushes(&phone.token).await;
+    assert_eq!(sent.len(), 2);
+    assert_eq!(sent[1]["data"]["clear"], row.1[2..]);
 }

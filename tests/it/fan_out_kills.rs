@@ -22,11 +22,11 @@ use crate::tasks::{Field, NOTHING_LEFT, batch, doom, minute};
 use crate::topics::{join, leave};
 
 /// The partition of the members of these tests.
-const SHARD: u32 = 5;
+pub const SHARD: u32 = 5;
 /// More members than one step tells.
 const MEMBERS: usize = 510;
 
-fn step(job: &str, number: u32) -> RowKey {
+pub fn step(job: &str, number: u32) -> RowKey {
     (format!("J#{job}#{SHARD}"), format!("T#{number:010}"))
 }
 
@@ -38,7 +38,7 @@ impl Field {
     }
 
     /// Brings a step, which may be there, until it is taken; then those after it.
-    async fn bring_from(&self, runner: &Function, job: &str, first: u32) {
+    pub async fn bring_from(&self, runner: &Function, job: &str, first: u32) {
         for number in first.. {
             let key = step(job, number);
             if self.ground.row(&key.0, &key.1).await.is_none() {

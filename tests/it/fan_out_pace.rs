@@ -271,6 +271,7 @@ fn job(at: Timestamp) -> (String, Job) {
         dedupe_key: None,
         schedule_id: None,
         outcome: Outcome::default(),
+        carried_at: None,
     };
     (id.to_string(), Job::fan_out(note, None, at))
 }

@@ -314,6 +314,7 @@ pub fn plain(user: &UserId, id: NotificationId) -> Notification {
         dedupe_key: None,
         schedule_id: None,
         outcome: Outcome::default(),
+        carried_at: None,
     }
 }
 

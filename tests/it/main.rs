@@ -10,6 +10,12 @@ mod auth;
 #[cfg(feature = "proof")]
 mod blast;
 #[cfg(feature = "proof")]
+mod broadcast_ends;
+#[cfg(feature = "proof")]
+mod broadcast_kills;
+#[cfg(feature = "proof")]
+mod broadcast_pushes;
+#[cfg(feature = "proof")]
 mod broadcasts;
 mod caller;
 #[cfg(feature = "proof")]

@@ -15,7 +15,7 @@ use crate::handler::Handler;
 /// What is not in an export, said in its first line.
 const LEFT_OUT: [&str; 4] = [
     "scheduled notifications and other tasks that have not come up",
-    "notifications for everyone, which are nobody's own",
+    "notifications for everyone, which are nobody's own, and what became of their pushes",
     "the tokens of devices and their addresses at SNS",
     "events in the log, which are kept by subject",
 ];

@@ -95,6 +95,10 @@ fn of(notification: &Notification) -> Vec<Step> {
         Some(id) => format!("stored by the schedule {id}, and in the inbox from then on"),
     };
     let mut steps = vec![step(Some(notification.id.at()), "stored", &stored)];
+    if let Some(at) = notification.carried_at {
+        let detail = "a notification for everyone, to be pushed to this user as a member of the push's topic";
+        steps.push(step(Some(at), "told", detail));
+    }
     let outcome = &notification.outcome;
     let at = Timestamp::from_millisecond(outcome.at).ok();
     let at = at.filter(|_| outcome.at > 0);

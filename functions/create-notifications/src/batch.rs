@@ -42,8 +42,9 @@ pub async fn create(handler: &Handler, request: &Request, clock: Clock) -> Resul
             let Some((draft, receipts)) = stored.next() else {
                 return Value::Null;
             };
-            if let Some(job) = job(draft, receipts) {
-                return json!({"status": 202, "job": job});
+            if let Some(mut job) = job(draft, receipts) {
+                job["status"] = json!(202);
+                return job;
             }
             let status = if is_nothing_new(receipts) { 200 } else { 201 };
             json!({"status": status, "data": results(draft, receipts)})

@@ -5,7 +5,6 @@ use shared::clock::Clock;
 use shared::create::{Receipt, Status};
 use shared::error::{Error, Result};
 use shared::http::{self, Reply, Request};
-use shared::id::NotificationId;
 use shared::notification::{self, Draft, Recipient};
 
 use crate::handler::Handler;
@@ -32,7 +31,7 @@ pub async fn create(handler: &Handler, request: &Request, clock: Clock) -> Resul
     let receipts = accepted.receipts.first().map(Vec::as_slice);
     let receipts = receipts.unwrap_or_default();
     let reply = match job(draft, receipts) {
-        Some(job) => Reply::accepted(&json!({"job": job}))?,
+        Some(job) => Reply::accepted(&job)?,
         None if is_nothing_new(receipts) => Reply::ok(&json!({"data": results(draft, receipts)}))?,
         None => Reply::created(&json!({"data": results(draft, receipts)}))?,
     };
@@ -43,10 +42,16 @@ pub async fn create(handler: &Handler, request: &Request, clock: Clock) -> Resul
     })
 }
 
-/// The job that tells the members, if the notification goes to a topic.
-pub fn job(draft: &Draft, receipts: &[Receipt]) -> Option<NotificationId> {
-    match (&draft.recipients[..], receipts) {
-        ([Recipient::Topic(_)], [receipt]) => Some(receipt.id),
+/// What is said of the job that tells the members of a topic, or pushes to them what everyone gets; `None` without a topic.
+pub fn job(draft: &Draft, receipts: &[Receipt]) -> Option<Value> {
+    let [receipt] = receipts else {
+        return None;
+    };
+    match draft.recipients[..] {
+        [Recipient::Topic(_)] => Some(json!({"job": receipt.id})),
+        [Recipient::Everyone] if draft.content.push.topic().is_some() => {
+            Some(json!({"job": receipt.id, "data": results(draft, receipts)}))
+        }
         _ => None,
     }
 }

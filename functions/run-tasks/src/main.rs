@@ -6,6 +6,7 @@ mod handler;
 mod later;
 mod letters;
 mod redrive;
+mod retract;
 mod steps;
 mod sweep;
 

@@ -63,7 +63,11 @@ pub async fn step(
                 }),
             })
         }
-        Step::Clear { .. } | Step::Sweep { .. } | Step::FanOut(_) | Step::Erase { .. } => Ok(Did {
+        Step::Clear { .. }
+        | Step::Sweep { .. }
+        | Step::FanOut(_)
+        | Step::Retract { .. }
+        | Step::Erase { .. } => Ok(Did {
             count: 0,
             next: None,
         }),

@@ -9,7 +9,7 @@ use shared::stream::{Batch, Record, response};
 use shared::task::{Later, STOPPED, Task, watchdog};
 
 use crate::handler::{Handler, Time, unknown};
-use crate::{erase, later, redrive};
+use crate::{erase, later, redrive, retract};
 
 /// What a step of a job did.
 pub struct Did {
@@ -73,6 +73,7 @@ pub async fn run(handler: &Handler, key: &StepKey, time: Time) -> Result<()> {
         | Step::RedriveTargets { .. }
         | Step::RedriveDead { .. }
         | Step::FanOut(_)
+        | Step::Retract { .. }
         | Step::Erase { .. } => advance(handler, key, &step, time).await,
     }
 }
@@ -106,6 +107,10 @@ async fn advance(handler: &Handler, key: &StepKey, step: &Step, time: Time) -> R
         match step {
             Step::Erase { user, until, at } => {
                 erase::step(handler, (user, *until, at), time).await?
+            }
+            Step::Retract { topic, id, after } => {
+                let members = (topic, key.chain, after.as_ref());
+                retract::step(handler, members, *id, time).await?
             }
             _ => redrive::step(handler, step, key.chain, job.created_at, time).await?,
         }

@@ -1,4 +1,4 @@
-//! Notifications to topics: a job whose steps tell the members, a part of one partition at a time.
+//! Notifications to topics, and pushes of notifications for everyone to the members of one: a job whose steps tell the members, a part of one partition at a time.
 //!
 //! A step that is run again must neither repeat a row nor leave one out, whoever joins or leaves meanwhile. So it writes down,
 //! before it puts any row, which members are its part and under which moment their rows go. Whoever runs it again waits until
@@ -7,16 +7,21 @@
 use jiff::Timestamp;
 
 use super::moments::Moments;
-use super::work::{SETTLED, Slot, Work};
-use super::{Status, row};
+use super::slot::Slot;
+use super::work::{SETTLED, Work};
+use super::{Receipt, Status, row};
 use crate::clock::Clock;
 use crate::error::Result;
 use crate::id::{NotificationId, TopicId, UserId, derived_tail};
-use crate::notification::{Draft, Notification, Recipient};
-use crate::store::{Job, Members, StepKey, Store, Telling};
+use crate::notification::{Content, Draft, Notification, Recipient};
+use crate::push_options::Push;
+use crate::store::{Job, Members, StepKey, Store, Telling, carrying};
 
 /// Members who are told in one step.
 const PART: usize = 500;
+/// How long a row that carries a push is kept once the push's life is over, in seconds: 7 days, in which support may ask what
+/// became of it, and reading or taking back clears the screens that show it.
+const KEPT: i64 = 7 * 86_400;
 
 /// What a step did.
 pub struct Told {
@@ -46,6 +51,31 @@ impl Work<'_> {
         }
         Ok(())
     }
+
+    /// Begins the jobs that push what everyone gets, once it is stored, to the members of a topic.
+    pub async fn carry(&self) -> Result<()> {
+        for slot in &self.slots {
+            let stored = slot.receipt.filter(|one| one.status == Status::Created);
+            let Some(Receipt { id, .. }) = stored else {
+                continue;
+            };
+            let note = row(slot, id, self.retention);
+            let now = self.clock.now();
+            if slot.draft.content.push.topic().is_some() && note.is_live(now) {
+                start(self.store, note, None, now).await?;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Whose members a job tells.
+fn topic_of(note: &Notification) -> Option<&TopicId> {
+    match &note.recipient {
+        Recipient::User(_) => None,
+        Recipient::Topic(topic) => Some(topic),
+        Recipient::Everyone => note.content.push.topic(),
+    }
 }
 
 /// Begins the job that tells the members of the notification's topic, unless it was begun.
@@ -55,7 +85,10 @@ pub async fn start(
     without: Option<UserId>,
     now: Timestamp,
 ) -> Result<()> {
-    let job = note.id.to_string();
+    let job = match note.recipient {
+        Recipient::Everyone => carrying(&note),
+        _ => note.id.to_string(),
+    };
     store
         .start_job(&job, &Job::fan_out(note, without, now), now)
         .await
@@ -76,7 +109,7 @@ pub async fn tell_members(
     let Some(note) = &job.notification else {
         return Ok(told);
     };
-    let Recipient::Topic(topic) = &note.recipient else {
+    let Some(topic) = topic_of(note) else {
         return Ok(told);
     };
     let mut page = part(store, topic, key.chain, &telling).await?;
@@ -123,9 +156,17 @@ async fn tell(
 ) -> Result<u64> {
     let members = page.members.iter().map(|member| &member.user);
     let members = members.filter(|user| Some(*user) != job.without.as_ref());
+    let carries = Some(note).filter(|note| note.recipient == Recipient::Everyone);
     let life = note.expires_at - note.id.at().as_second();
+    let (content, life) = match (carries, &note.content.push) {
+        (Some(_), Push::On(options)) => {
+            let needed = i64::from(options.ttl) + KEPT;
+            (Content::default(), life.min(needed))
+        }
+        _ => (note.content.clone(), life),
+    };
     let draft = Draft {
-        content: note.content.clone(),
+        content,
         recipients: members.cloned().map(Recipient::User).collect(),
         without: None,
         expires_in: Some(u32::try_from(life).unwrap_or(u32::MAX)),
@@ -137,6 +178,7 @@ async fn tell(
         recipient,
         tail: tail(&key.job, recipient),
         schedule_id: note.schedule_id,
+        carries,
         tried: false,
         receipt: None,
     });

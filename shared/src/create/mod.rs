@@ -3,6 +3,7 @@
 mod fan_out;
 mod moments;
 mod schedule;
+mod slot;
 mod take_back;
 mod work;
 
@@ -14,7 +15,8 @@ use crate::outcome::Outcome;
 use crate::store::keys::Key;
 use crate::store::{Claim, Held, Store};
 use moments::Moments;
-use work::{Slot, Work};
+use slot::Slot;
+use work::Work;
 
 pub use fan_out::{Told, tell_members};
 pub use schedule::send_scheduled;
@@ -84,6 +86,7 @@ pub async fn create_drawn(
     work.schedule(false).await?;
     work.fan_out().await?;
     work.complete(true).await?;
+    work.carry().await?;
     Ok(work.accepted(drafts, false))
 }
 
@@ -142,6 +145,7 @@ pub async fn create_held(
         work.join().await?;
     }
     work.complete(!replayed).await?;
+    work.carry().await?;
     Ok(work.accepted(drafts, replayed))
 }
 
@@ -153,6 +157,7 @@ fn slots(drafts: &[Draft], tail: impl Fn(usize, &Recipient) -> [u8; 10]) -> Vec<
             recipient,
             tail: tail(position, recipient),
             schedule_id: None,
+            carries: None,
             tried: false,
             receipt: None,
         }));
@@ -172,6 +177,7 @@ fn row(slot: &Slot, id: NotificationId, retention: u32) -> Notification {
         dedupe_key: slot.draft.dedupe_key.clone(),
         schedule_id: slot.schedule_id,
         outcome: Outcome::default(),
+        carried_at: None,
     }
 }
 

@@ -10,7 +10,8 @@ use futures_util::stream::{self, StreamExt, TryStreamExt};
 use jiff::Timestamp;
 
 use super::moments::Moments;
-use super::work::{Slot, Work, late};
+use super::slot::Slot;
+use super::work::{Work, late};
 use super::{Status, fan_out, row};
 use crate::clock::Clock;
 use crate::error::Result;
@@ -100,7 +101,7 @@ impl Work<'_> {
     }
 }
 
-/// Stores a scheduled notification whose time has come, or begins the job that does, under the newest of the moments that its task
+/// Stores a scheduled notification whose time has come, and begins the job that tells or pushes a topic's members, under the newest of the moments that its task
 /// remembers; one that was stored under an earlier moment stays the only one.
 pub async fn send_scheduled(
     store: &Store,
@@ -129,6 +130,7 @@ pub async fn send_scheduled(
         recipient: &scheduled.recipient,
         tail: scheduled.id.tail(),
         schedule_id: Some(scheduled.id),
+        carries: None,
         tried: false,
         receipt: None,
     };
@@ -142,5 +144,6 @@ pub async fn send_scheduled(
     if moments.len() > 1 {
         work.look_up().await?;
     }
-    work.complete(false).await
+    work.complete(false).await?;
+    work.carry().await
 }

@@ -11,7 +11,8 @@ use futures_util::stream::{self, StreamExt};
 use jiff::Timestamp;
 
 use super::moments::Moments;
-use super::{Accepted, Receipt, Status, expiry, row};
+use super::slot::Slot;
+use super::{Accepted, Status, expiry};
 use crate::clock::Clock;
 use crate::error::{Error, Result};
 use crate::id::{NotificationId, UserId, millis};
@@ -27,40 +28,6 @@ const REUSED: Duration = Duration::from_millis(500);
 const LONGEST_BREATH: Duration = Duration::from_secs(1);
 /// How often a row is looked for that somebody else is about to put.
 const GLANCE: Duration = Duration::from_millis(50);
-
-pub struct Slot<'d> {
-    pub draft: &'d Draft,
-    pub recipient: &'d Recipient,
-    pub tail: [u8; 10],
-    /// The schedule that is carried out.
-    pub schedule_id: Option<NotificationId>,
-    /// Whether a batch with it was sent whose answer was lost.
-    pub tried: bool,
-    pub receipt: Option<Receipt>,
-}
-
-impl Slot<'_> {
-    /// The recipient and the key, if the draft has a dedupe key.
-    fn dedupe(&self) -> Option<(&UserId, &str)> {
-        match (self.recipient, &self.draft.dedupe_key) {
-            (Recipient::User(user), Some(key)) => Some((user, key)),
-            _ => None,
-        }
-    }
-
-    pub fn end(&mut self, id: NotificationId, status: Status) {
-        self.receipt = Some(Receipt { id, status });
-    }
-
-    /// Ends with what stands under its own id.
-    fn end_as(&mut self, id: NotificationId, found: Found) {
-        match found {
-            Found::Live => self.end(id, Status::Created),
-            Found::Retracted => self.end(id, Status::Retracted),
-            Found::Duplicate(other) => self.end(other, Status::Duplicate),
-        }
-    }
-}
 
 pub struct Work<'w> {
     pub store: &'w Store,
@@ -82,15 +49,14 @@ impl Work<'_> {
             return Ok(());
         }
         let told = matches!(self.moments, Moments::Told(..));
-        let id = |slot: &Slot| NotificationId::new(at, slot.tail);
         let rows: Vec<Notification> = untried
             .iter()
-            .map(|slot| row(slot, id(slot), self.retention))
+            .map(|slot| slot.row(at, self.retention))
             .collect();
-        let written = self.store.put_batches(&rows, self.clock, told).await?;
+        let written = self.store.put_batches(&rows, at, self.clock, told).await?;
         for (slot, written) in untried.into_iter().zip(written) {
             match written {
-                Written::Stored => slot.end(id(slot), Status::Created),
+                Written::Stored => slot.end(slot.id(at), Status::Created),
                 Written::Perhaps => slot.tried = true,
                 // Somebody waits for a request: row by row it hears sooner that the table is busy.
                 Written::Throttled => slot.tried = !told,
@@ -213,8 +179,9 @@ impl Work<'_> {
         let moments = self.moments.all();
         let (now, retention) = (self.clock.now(), self.retention);
         let own = |slot: &Slot| {
-            let ids = moments.iter().map(|at| NotificationId::new(*at, slot.tail));
-            ids.collect::<Vec<_>>()
+            let mut ids: Vec<_> = moments.iter().map(|at| slot.id(*at)).collect();
+            ids.dedup();
+            ids
         };
         let open = self.slots.iter_mut().filter(|s| s.receipt.is_none());
         let open: Vec<&mut Slot> = open.collect();
@@ -294,10 +261,11 @@ async fn take_erased(
     let erased = store.erasures(&users).await?;
     for slot in missing {
         let of = user(slot);
+        let accepted = slot.carries.map_or(*first, |of| of.id.at());
         let taken =
-            |(user, until): &(UserId, Timestamp)| of.as_ref() == Some(user) && first <= until;
+            |(user, until): &(UserId, Timestamp)| of.as_ref() == Some(user) && accepted <= *until;
         if erased.iter().any(taken) {
-            slot.end(NotificationId::new(*first, slot.tail), Status::Retracted);
+            slot.end(slot.id(*first), Status::Retracted);
         }
     }
     Ok(())
@@ -312,9 +280,9 @@ async fn put(
     retention: u32,
     kept: bool,
 ) -> Result<()> {
-    let id = NotificationId::new(at, slot.tail);
+    let id = slot.id(at);
     while clock.since(at) <= FRESH {
-        let row = row(slot, id, retention);
+        let row = slot.row(at, retention);
         let Some((user, key)) = slot.dedupe() else {
             store.put(&row).await?;
             slot.end(id, Status::Created);

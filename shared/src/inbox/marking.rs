@@ -41,13 +41,7 @@ impl Inbox<'_> {
         if mark == Mark::Read && marks.reads(id) {
             return self.get(id).await;
         }
-        let row = if self.broadcast(id).is_some() {
-            self.mark_broadcast(id, mark).await?;
-            None
-        } else {
-            let row = self.store.mark(self.user, id, mark, self.now);
-            Some(row.await?)
-        };
+        let row = self.mark_one(id, mark).await?;
         let unread = marks.unread.contains(&id);
         if mark == Mark::Unread && marks.covers(id) && !unread {
             let full = marks.unread.len() >= MAX_UNREAD_MARKS;
@@ -68,6 +62,25 @@ impl Inbox<'_> {
             Some(row) => Ok(marks.apply(row)),
             None => self.get(id).await,
         }
+    }
+
+    /// Marks a row, or what everyone gets: that is `None`.
+    async fn mark_one(&self, id: NotificationId, mark: Mark) -> Result<Option<Notification>> {
+        let mut everyones = self.broadcast(id).cloned();
+        if everyones.is_none() {
+            let marked = self.store.mark(self.user, id, mark, self.now).await;
+            let Err(Error::NotFound) = marked else {
+                return marked.map(Some);
+            };
+            everyones = self.unheard(id).await?;
+        }
+        let everyones = everyones.ok_or(Error::NotFound)?;
+        self.mark_broadcast(id, mark).await?;
+        if everyones.content.push.topic().is_some() {
+            let marked = self.store.mark_carried(self.user, id, mark, self.now);
+            marked.await?;
+        }
+        Ok(None)
     }
 
     async fn mark_broadcast(&self, id: NotificationId, mark: Mark) -> Result<()> {
@@ -100,9 +113,8 @@ impl Inbox<'_> {
             }
         };
         let singly = [&ahead.fresh[..], &unread].concat();
-        let broadcasts = singly.iter().any(|id| self.broadcast(*id).is_some());
         // Before the watermark, so that a repeat finds what could not be marked.
-        self.mark_all(singly, mark).await?;
+        let broadcasts = self.mark_all(singly, mark).await?;
         if stood.is_none_or(|stood| stood < ahead.reached) {
             let read_at = Some(self.now).filter(|_| ahead.any);
             let to = (watermark, ahead.reached, read_at);
@@ -153,7 +165,8 @@ impl Inbox<'_> {
         };
         rows.read_ahead(first).await?;
         let mut singly = 0;
-        while let Some((id, row)) = rows.next().await? {
+        while let Some(examined) = rows.next().await? {
+            let (id, row) = self.told(examined).await?;
             let row = row.filter(|row| row.is_live(self.now) && !about.user.erases(row.id.at()));
             let open = row.as_ref().is_some_and(|row| !is_marked(row));
             if id > settled && singly < MAX_MARKED {
@@ -204,23 +217,18 @@ impl Inbox<'_> {
         self.store.change_unread(self.user, &[], &again).await
     }
 
-    /// Marks several; what is gone meanwhile needs no mark.
-    async fn mark_all(&self, ids: Vec<NotificationId>, mark: Mark) -> Result<()> {
+    /// Marks several; what is gone meanwhile needs no mark. Returns whether everyone gets some of it.
+    async fn mark_all(&self, ids: Vec<NotificationId>, mark: Mark) -> Result<bool> {
         let marks = stream::iter(ids)
             .map(|id| async move {
-                let marked = if self.broadcast(id).is_some() {
-                    self.mark_broadcast(id, mark).await
-                } else {
-                    let marked = self.store.mark(self.user, id, mark, self.now);
-                    marked.await.map(drop)
-                };
-                match marked {
-                    Err(Error::NotFound) => Ok(()),
-                    done => done,
+                match self.mark_one(id, mark).await {
+                    Ok(row) => Ok(row.is_none()),
+                    Err(Error::NotFound) => Ok(false),
+                    Err(error) => Err(error),
                 }
             })
             .buffer_unordered(MARKS_IN_FLIGHT);
-        marks.try_for_each(async |()| Ok(())).await
+        marks.try_fold(false, async |any, one| Ok(any || one)).await
     }
 }
 

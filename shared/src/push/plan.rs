@@ -118,14 +118,23 @@ impl Run<'_> {
         let oldest = NotificationId::new(since, [0; 10]);
         let mut rows = Rows::new(&self.pusher.store, user, None, Some(oldest), false);
         rows.read_ahead(CAP_ROWS).await?;
-        let mut pushed = 0;
+        let (mut sent, mut carried) = (Vec::new(), Vec::new());
         for _ in 0..CAP_ROWS {
             let Some((id, row)) = rows.next().await? else {
                 break;
             };
-            pushed += usize::from(id != own && row.is_some_and(|row| is_pushed(&row, group)));
+            let row = row.filter(|row| id != own && is_sent(row));
+            match row {
+                Some(row) if row.carried_at.is_some() => carried.push((user.clone(), id)),
+                row => sent.extend(row),
+            }
         }
-        Ok(pushed)
+        if !carried.is_empty() {
+            // What they carry is said elsewhere.
+            let said = self.pusher.store.notifications(&carried).await?;
+            sent.extend(said.into_values().flatten());
+        }
+        Ok(sent.iter().filter(|row| is_shown(row, group)).count())
     }
 
     /// Removes the user's devices that nobody uses any more, if time is left for it.
@@ -152,10 +161,12 @@ fn silence(device: &Device, now: Timestamp) -> i64 {
     now.as_millisecond().saturating_sub(device.last_seen)
 }
 
-fn is_pushed(row: &Notification, group: &str) -> bool {
-    let shown = !row.content.push.is_silent();
-    let sent = matches!(row.outcome.state, Some(State::Sent | State::Partial));
-    shown && sent && row.content.group.as_deref() == Some(group)
+fn is_sent(row: &Notification) -> bool {
+    matches!(row.outcome.state, Some(State::Sent | State::Partial))
+}
+
+fn is_shown(row: &Notification, group: &str) -> bool {
+    !row.content.push.is_silent() && row.content.group.as_deref() == Some(group)
 }
 
 /// Why a user does not want a push; `None` if it is wanted.

@@ -6,7 +6,7 @@ use std::time::Duration;
 use futures_util::stream::{self, StreamExt};
 use serde_json::{Map, Value};
 
-use super::deliver::{Job, Pusher, Run};
+use super::deliver::{Job, Pusher, Run, Target};
 use super::plan::Planned;
 use crate::clock::Clock;
 use crate::device::Device;
@@ -158,9 +158,38 @@ impl Pusher {
                 }));
             }
             if !rows.is_cut() {
-                return Ok(held);
+                break;
             }
         }
+        self.say_carried(user, about, held).await
+    }
+
+    /// What is carried says what everyone gets; if that was taken back meanwhile, nothing.
+    async fn say_carried<'r>(
+        &self,
+        user: &'r UserId,
+        about: &About,
+        mut held: Vec<Job<'r>>,
+    ) -> Result<Vec<Job<'r>>> {
+        let carried = held.iter().map(|job| &job.notification);
+        let carried = carried.filter(|row| row.carried_at.is_some());
+        let targets: Vec<Target> = carried.map(|row| (user.clone(), row.id)).collect();
+        if targets.is_empty() {
+            return Ok(held);
+        }
+        let mut said = self.store.notifications(&targets).await?;
+        held.retain_mut(|job| {
+            if job.notification.carried_at.is_none() {
+                return true;
+            }
+            let said = said.remove(&(user.clone(), job.notification.id));
+            let Some(Ok(row)) = said else {
+                return false;
+            };
+            job.notification = about.marks.apply(row);
+            true
+        });
+        Ok(held)
     }
 }
 

@@ -182,7 +182,7 @@ impl Run<'_> {
     /// Asks for the screens to be cleared that have just been reached.
     async fn clear_later(&self, job: &Job<'_>) -> Result<(), Reason> {
         let (user, id, now) = (job.user.clone(), job.notification.id, self.clock.now());
-        let key = StepKey::clear_again(id, now);
+        let key = StepKey::clear_again(&user, id, now);
         let step = Step::Clear { user, id };
         let put = self.pusher.store.put_step(&key, &step, now);
         put.await.map_err(|error| {

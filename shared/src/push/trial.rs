@@ -160,5 +160,6 @@ fn notification(user: &UserId, text: Text, now: Timestamp) -> Notification {
         dedupe_key: None,
         schedule_id: None,
         outcome: Outcome::default(),
+        carried_at: None,
     }
 }

@@ -12,7 +12,7 @@ use crate::error::Violation;
 use crate::event::Event;
 use crate::filter::segments;
 use crate::id::{ID_RULE, MAX_TYPE, TYPE_RULE, UserId, is_type};
-use crate::notification::{MAX_EXPIRES_IN, MAX_RECIPIENTS};
+use crate::notification::{MAX_EXPIRES_IN, MAX_RECIPIENTS, refuse_push_topic};
 use crate::push_options::{MAX_LOCALES, Push, parse_push};
 
 /// The most conditions of a rule, and the most paths of its data.
@@ -246,6 +246,9 @@ fn read_form(fields: &mut Fields, event_kind: &str) -> Option<Form> {
         fields
             .violations()
             .push(Violation::new(at, "exclusive", detail));
+    }
+    if options.topic().is_some() {
+        refuse_push_topic(fields);
     }
     if !options.is_silent() && !fields.has("title") {
         fields.refuse("title", "required", "is required");

@@ -4,12 +4,12 @@ use jiff::Timestamp;
 
 use aws_sdk_dynamodb::operation::put_item::PutItemError;
 use aws_sdk_dynamodb::types::{
-    Delete, Put, ReturnValuesOnConditionCheckFailure, TransactWriteItem,
+    AttributeValue, Delete, Put, ReturnValuesOnConditionCheckFailure, TransactWriteItem,
 };
 
 use super::erase::erased_at;
 use super::keys::Key;
-use super::row::{self, Item};
+use super::row::{self, Item, PUSHED};
 use super::{Store, failure, item_key, n, s, transaction_failure};
 use crate::clock::pause;
 use crate::error::{Error, Result};
@@ -141,11 +141,15 @@ impl Store {
             if row::is_tombstone(&item) {
                 return Ok(());
             }
+            if row::is_carrier(&item) {
+                return Err(Error::NotFound);
+            }
+            let outcome = item.get("po").cloned();
             let notification = row::from_item(item)?;
             if !notification.is_live(now) {
                 return Err(Error::NotFound);
             }
-            let mut writes = vec![self.tombstone(&key, now)];
+            let mut writes = vec![self.tombstone(&key, outcome, now)];
             if let (Recipient::User(user), true) = (recipient, notification.outcome.may_show()) {
                 // Some screen shows it.
                 writes.push(self.clear_put(user, id, now)?);
@@ -156,10 +160,13 @@ impl Store {
                 let guard = Key::Dedupe(user.clone(), dedupe.clone());
                 writes.push(self.release(&guard, id));
             }
+            if *recipient == Recipient::Everyone {
+                writes.extend(self.begin_retracting(&notification, now).await?);
+            }
             let transaction = self.client.transact_write_items();
             let sent = transaction.set_transact_items(Some(writes)).send().await;
             match sent.map_err(|error| transaction_failure("the notification", error)) {
-                Ok(_) => return Ok(()),
+                Ok(_) => return self.stop_carrying(&notification, now).await,
                 Err(Error::Conflict(_)) => {}
                 Err(other) => return Err(other),
             }
@@ -167,14 +174,27 @@ impl Store {
         Err(Error::Conflict("the notification changes too often"))
     }
 
-    fn tombstone(&self, key: &Key, now: Timestamp) -> TransactWriteItem {
+    /// The put of what remains of a notification, in the place of a row whose outcome is still the one that was read: a push
+    /// that has reached a screen since must be seen.
+    pub(super) fn tombstone(
+        &self,
+        key: &Key,
+        outcome: Option<AttributeValue>,
+        now: Timestamp,
+    ) -> TransactWriteItem {
         let put = Put::builder()
             .table_name(&self.table)
             .set_item(Some(item_key(key)))
             .item("v", n(1))
             .item(row::TOMBSTONE, n(now.as_millisecond()))
             .item("expires_at", n(now.as_second() + row::TOMBSTONE_LIFE))
-            .condition_expression("attribute_exists(t)")
+            .condition_expression(match &outcome {
+                None => format!("{PUSHED} AND attribute_not_exists(po)"),
+                Some(_) => format!("{PUSHED} AND po = :seen"),
+            })
+            .set_expression_attribute_values(
+                outcome.map(|seen| [(":seen".to_owned(), seen)].into()),
+            )
             .build()
             .expect("a put has its table and item");
         TransactWriteItem::builder().put(put).build()

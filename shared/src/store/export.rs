@@ -67,7 +67,8 @@ fn kept(item: Item) -> Option<Kept> {
         let joined = Timestamp::from_millisecond(joined).ok()?;
         return Some(Kept::Membership(topic.to_owned(), joined));
     }
-    if !sk.starts_with(NOTIFICATION_PREFIX) || row::is_tombstone(&item) {
+    let hidden = row::is_tombstone(&item) || row::is_carrier(&item);
+    if !sk.starts_with(NOTIFICATION_PREFIX) || hidden {
         return None;
     }
     let read = row::from_item(item);

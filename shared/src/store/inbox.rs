@@ -19,7 +19,7 @@ pub const MAX_EXAMINED: usize = 500;
 /// Rows asked for at a time, once more are needed than the first answer held.
 const CHUNK: usize = 100;
 
-/// A row of an inbox: its id, and the notification if it is one that can be shown.
+/// A row of an inbox: its id, and the notification if it is one that can be shown, or carries the push of one for everyone.
 pub type Examined = (NotificationId, Option<Notification>);
 
 /// A change of one notification's marks.
@@ -115,7 +115,7 @@ impl Store {
     ) -> Result<Notification> {
         let key = Key::Notification(user.clone(), id);
         let item = self.get(&key, "the inbox").await?.ok_or(Error::NotFound)?;
-        if row::is_tombstone(&item) {
+        if row::is_tombstone(&item) || row::is_carrier(&item) {
             return Err(Error::NotFound);
         }
         let notification = readable(item)?;
@@ -168,7 +168,7 @@ impl Store {
                 user: user.clone(),
                 id,
             };
-            self.put_step(&StepKey::clear(id), &step, now).await?;
+            self.put_step(&StepKey::clear(user, id), &step, now).await?;
         }
         Ok(marked)
     }

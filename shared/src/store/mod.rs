@@ -1,5 +1,7 @@
 //! The table in the domain's words. No signature outside this folder names a type of AWS.
 
+mod carriers;
+mod clearing;
 mod dedupe;
 mod erase;
 mod events;
@@ -23,6 +25,7 @@ mod trace;
 mod users;
 mod writes;
 
+pub use carriers::carrying;
 pub use dedupe::Holder;
 pub use erase::{EraseAt, Erased};
 pub use events::{LogRows, Logged};

@@ -12,7 +12,7 @@ use aws_sdk_dynamodb::types::{
 
 use super::keys::Key;
 use super::marks::{About, about_in};
-use super::row::{self, Item};
+use super::row::{self, Item, PUSHED};
 use super::{Store, encode, failure, item_key, n, s};
 use crate::error::{Error, Result};
 use crate::id::{NotificationId, UserId};
@@ -119,7 +119,8 @@ impl Store {
         Ok((found.collect(), left.flat_map(|keys| keys.keys).collect()))
     }
 
-    /// The notifications of a batch that exist; a row that cannot be read is an error of its own.
+    /// The notifications of a batch that exist; a row that cannot be read is an error of its own. What is carried says what
+    /// the notification for everyone says, and is gone with it.
     pub async fn notifications(
         &self,
         wanted: &[(UserId, NotificationId)],
@@ -133,7 +134,9 @@ impl Store {
             (!row::is_tombstone(&item)).then(|| (key, row::from_item(item)))
         };
         let items = self.get_all(keys, None).await?;
-        Ok(items.into_iter().filter_map(named).collect())
+        let mut found: HashMap<_, _> = items.into_iter().filter_map(named).collect();
+        self.fill_carried(&mut found).await?;
+        Ok(found)
     }
 
     /// What is kept of these users; who has nothing is left out, and a row that cannot be read is
@@ -174,9 +177,9 @@ impl Store {
             .set_key(Some(item_key(&Key::Notification(user.clone(), id))))
             .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld);
         let update = match before {
-            None => update.condition_expression("attribute_exists(t) AND attribute_not_exists(po)"),
+            None => update.condition_expression(format!("{PUSHED} AND attribute_not_exists(po)")),
             Some(before) => update
-                .condition_expression("attribute_exists(t) AND po = :seen")
+                .condition_expression(format!("{PUSHED} AND po = :seen"))
                 .expression_attribute_values(":seen", before),
         };
         let update = match after.clone() {
@@ -201,7 +204,8 @@ impl Store {
             Some(UpdateItemError::ConditionalCheckFailedException(failed)) => failed.item.clone(),
             _ => return Err(failure("the outcome", error)),
         };
-        let Some(mut found) = found.filter(|found| found.contains_key("t")) else {
+        let is_pushed = |found: &Item| found.contains_key("t") || row::is_carrier(found);
+        let Some(mut found) = found.filter(is_pushed) else {
             return Ok(Replaced::Gone);
         };
         match found.remove("po") {

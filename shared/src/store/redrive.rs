@@ -7,9 +7,9 @@ use jiff::Timestamp;
 use aws_sdk_dynamodb::types::AttributeValue;
 
 use super::keys::{Key, NOTIFICATION_PREFIX, dead_day};
-use super::row::{self, Item};
+use super::row::{self, CARRIED, Item, PUSHED};
 use super::tasks::passed;
-use super::{Store, failure, item_key, s};
+use super::{Store, failure, item_key, n, s};
 use crate::error::Result;
 use crate::id::{NotificationId, UserId};
 use crate::outcome::{Reason, State};
@@ -79,7 +79,7 @@ fn bound(millis: i64, tail: u8) -> String {
 
 impl Store {
     /// Looks through a part of the table for notifications that were accepted in a window, in
-    /// milliseconds since 1970, and have no outcome.
+    /// milliseconds since 1970, or reached their user in it, and have no outcome.
     pub async fn pending(
         &self,
         (from, to): (i64, i64),
@@ -89,9 +89,11 @@ impl Store {
             .map(|(pk, sk)| HashMap::from([("pk".to_owned(), s(pk)), ("sk".to_owned(), s(sk))]));
         let scan = self.client.scan().table_name(&self.table);
         let scan = scan
-            .filter_expression(
-                "sk BETWEEN :from AND :to AND attribute_exists(t) AND attribute_not_exists(po.s)",
-            )
+            .filter_expression(format!(
+                "(sk BETWEEN :from AND :to AND attribute_exists(t) OR {CARRIED} BETWEEN :first AND :last) AND attribute_not_exists(po.s)",
+            ))
+            .expression_attribute_values(":first", n(from))
+            .expression_attribute_values(":last", n(to))
             .expression_attribute_values(":from", s(bound(from, 0)))
             .expression_attribute_values(":to", s(bound(to, u8::MAX)))
             .projection_expression("pk, sk")
@@ -166,7 +168,7 @@ impl Store {
             .set_key(Some(item_key(&Key::Notification(user.clone(), id))))
             // Not what was counted of it.
             .update_expression("REMOVE po.s, po.w, po.d")
-            .condition_expression("attribute_exists(t) AND po.s = :dead")
+            .condition_expression(format!("{PUSHED} AND po.s = :dead"))
             .expression_attribute_values(":dead", s("dead"));
         passed(update.send().await, "the outcome").map(drop)
     }

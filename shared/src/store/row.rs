@@ -10,8 +10,8 @@ use serde_json::{Map, Value};
 
 use super::keys::Key;
 use crate::error::{Error, Result, Source};
-use crate::id::{DeviceId, NotificationId, UserId};
-use crate::notification::{Actor, Content, Notification};
+use crate::id::{DeviceId, NotificationId, TopicId, UserId};
+use crate::notification::{Actor, Content, Notification, Recipient};
 use crate::outcome::Outcome;
 use crate::push_options::{Disclosure, Options, Priority, Push, Text};
 
@@ -22,6 +22,10 @@ pub type Item = HashMap<String, AttributeValue>;
 pub const TOMBSTONE: &str = "z";
 /// The attribute of a tombstone that names the notification a request was answered with instead.
 pub const DUPLICATE: &str = "du";
+/// The attribute of a row that carries the push of a notification for everyone to one user: when it was put.
+pub const CARRIED: &str = "bc";
+/// What a row must be for its push to have an outcome.
+pub const PUSHED: &str = "(attribute_exists(t) OR attribute_exists(bc))";
 /// How long a tombstone tells repeats what became of a notification, in seconds: 24 h.
 pub const TOMBSTONE_LIFE: i64 = 86_400;
 
@@ -34,8 +38,8 @@ struct Row {
     sk: String,
     v: u8,
     expires_at: i64,
-    #[serde(rename = "t")]
-    kind: String,
+    #[serde(rename = "t", skip_serializing_if = "Option::is_none", default)]
+    kind: Option<String>,
     #[serde(rename = "ti", skip_serializing_if = "Option::is_none", default)]
     title: Option<String>,
     #[serde(rename = "b", skip_serializing_if = "Option::is_none", default)]
@@ -68,6 +72,8 @@ struct Row {
     archived_at: Option<i64>,
     #[serde(rename = "po", skip_serializing_if = "Option::is_none", default)]
     outcome: Option<Outcome>,
+    #[serde(rename = "bc", skip_serializing_if = "Option::is_none", default)]
+    carried_at: Option<i64>,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -107,6 +113,8 @@ struct PushRow {
     locales: BTreeMap<String, Text>,
     #[serde(rename = "de", skip_serializing_if = "Option::is_none", default)]
     delay: Option<u32>,
+    #[serde(rename = "to", skip_serializing_if = "Option::is_none", default)]
+    topic: Option<TopicId>,
 }
 
 fn push_row(push: &Push) -> Option<PushRow> {
@@ -136,6 +144,7 @@ fn push_row(push: &Push) -> Option<PushRow> {
         interruption_level: options.interruption_level,
         locales: options.locales,
         delay: (options.delay != default.delay).then_some(options.delay),
+        topic: options.topic,
     })
 }
 
@@ -158,6 +167,7 @@ fn push_of(row: Option<PushRow>) -> Push {
             interruption_level: row.interruption_level,
             locales: row.locales,
             delay: row.delay.unwrap_or(default.delay),
+            topic: row.topic,
         }),
     }
 }
@@ -196,6 +206,7 @@ pub mod nested {
 
 fn to_row(notification: &Notification) -> Row {
     let content = notification.content.clone();
+    let carried_at = notification.carried_at.map(Timestamp::as_millisecond);
     let key = Key::of(&notification.recipient, notification.id);
     let outcome = &notification.outcome;
     Row {
@@ -204,7 +215,7 @@ fn to_row(notification: &Notification) -> Row {
         v: VERSION,
         expires_at: notification.expires_at,
         push: push_row(&content.push),
-        kind: content.kind,
+        kind: carried_at.is_none().then_some(content.kind),
         title: content.title,
         body: content.body,
         actor: content.actor.map(|actor| ActorRow {
@@ -224,6 +235,7 @@ fn to_row(notification: &Notification) -> Row {
         dedupe_key: notification.dedupe_key.clone(),
         schedule_id: notification.schedule_id,
         outcome: (*outcome != Outcome::default()).then(|| outcome.clone()),
+        carried_at,
     }
 }
 
@@ -238,6 +250,17 @@ pub fn to_item(notification: &Notification) -> Result<Item> {
 /// Whether the row is what remains of a notification that was taken back.
 pub fn is_tombstone(item: &Item) -> bool {
     item.contains_key(TOMBSTONE)
+}
+
+/// Whether the row carries the push of a notification for everyone, and is none itself.
+pub fn is_carrier(item: &Item) -> bool {
+    item.contains_key(CARRIED)
+}
+
+/// Whose the row is, and its id.
+pub fn key_of(item: &Item) -> Option<(Recipient, NotificationId)> {
+    let text = |name| item.get(name).and_then(|value| value.as_s().ok());
+    Key::recipient(text("pk")?, text("sk")?)
 }
 
 /// The notification of a row; an error for what is not one, or is of a newer version.
@@ -262,11 +285,15 @@ fn from_row(row: Row) -> Result<Notification> {
     let Some((recipient, id)) = Key::recipient(&row.pk, &row.sk) else {
         return Err(unreadable("its key is another's".into()));
     };
+    let carried_at = row.carried_at.and_then(moment);
+    if row.kind.is_none() && carried_at.is_none() {
+        return Err(unreadable("it has no type".into()));
+    }
     Ok(Notification {
         recipient,
         id,
         content: Content {
-            kind: row.kind,
+            kind: row.kind.unwrap_or_default(),
             title: row.title,
             body: row.body,
             actor: row.actor.map(|actor| Actor {
@@ -289,5 +316,6 @@ fn from_row(row: Row) -> Result<Notification> {
         dedupe_key: row.dedupe_key,
         schedule_id: row.schedule_id,
         outcome: row.outcome.unwrap_or_default(),
+        carried_at,
     })
 }

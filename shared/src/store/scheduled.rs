@@ -1,12 +1,22 @@
-//! Notifications to topics whose job has not begun: they wait as schedules do, under the id that the job will have.
+//! Notifications to topics, or pushed to one, whose job has not begun: they wait as schedules do, under the id that the job will have.
 
 use jiff::Timestamp;
 
-use super::keys::Key;
+use super::keys::{BROADCAST_PREFIX, Key};
+use super::row::Item;
 use super::{Cancelled, Store};
 use crate::error::{Error, Result};
 use crate::id::NotificationId;
 use crate::notification::Recipient;
+
+/// To whom a schedule goes that a job carries out.
+fn recipient(item: &Item) -> Option<Recipient> {
+    let pk = item.get("r")?.as_s().ok()?;
+    if pk.starts_with(BROADCAST_PREFIX) {
+        return Some(Recipient::Everyone);
+    }
+    Key::topic(pk).map(Recipient::Topic)
+}
 
 impl Store {
     /// Whether a job waits for its time: `Some(false)` if it was cancelled before that came, `None` if there is none that
@@ -16,8 +26,7 @@ impl Store {
             return Ok(None);
         };
         let has = |name: &str| item.contains_key(name);
-        let of_topic = item.get("r").and_then(|pk| Key::topic(pk.as_s().ok()?));
-        Ok(match of_topic {
+        Ok(match recipient(&item) {
             Some(_) if has("c") => Some(false),
             Some(_) if !has("z") => Some(true),
             _ => None,
@@ -33,8 +42,7 @@ impl Store {
         let Some((_, item)) = self.schedule_row(id).await? else {
             return Err(Error::NotFound);
         };
-        let topic = item.get("r").and_then(|pk| Key::topic(pk.as_s().ok()?));
-        let recipient = Recipient::Topic(topic.ok_or(Error::NotFound)?);
+        let recipient = recipient(&item).ok_or(Error::NotFound)?;
         match self.cancel(&recipient, id, now).await? {
             Cancelled::Yes => Ok(()),
             Cancelled::Taken => Err(Error::Conflict("the job is beginning")),

@@ -4,7 +4,7 @@ use futures_util::stream::{self, StreamExt, TryStreamExt};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use aws_sdk_dynamodb::types::{AttributeValue, Put, TransactWriteItem};
+use aws_sdk_dynamodb::types::AttributeValue;
 
 use super::erase::EraseAt;
 use super::keys::Key;
@@ -13,14 +13,14 @@ use super::topics::MEMBER_SHARDS;
 use super::writes::PUTS_IN_FLIGHT;
 use super::{Store, decode, failure, item_key, n, s};
 use crate::error::{Error, Result};
-use crate::id::{NotificationId, UserId};
+use crate::id::{NotificationId, TopicId, UserId};
 use crate::notification::Notification;
 use crate::task::watchdog;
 
 /// How long a step outlives its running, in seconds: longer than the stream may still bring it.
-const STEP_LIFE: i64 = 2 * 86_400;
+pub(super) const STEP_LIFE: i64 = 2 * 86_400;
 /// How long a job is remembered, in seconds: 30 days.
-const JOB_LIFE: i64 = 30 * 86_400;
+pub(super) const JOB_LIFE: i64 = 30 * 86_400;
 
 /// Which step.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -97,6 +97,19 @@ pub enum Step {
         #[serde(rename = "p")]
         at: EraseAt,
     },
+    /// Takes the push of a notification for everyone back from some members of a topic, in the partition that has the
+    /// chain's number.
+    Retract {
+        /// Whose members were to be pushed.
+        #[serde(rename = "m")]
+        topic: TopicId,
+        /// Which notification.
+        #[serde(rename = "id")]
+        id: NotificationId,
+        /// After which member it goes on.
+        #[serde(rename = "c", skip_serializing_if = "Option::is_none", default)]
+        after: Option<UserId>,
+    },
     /// Tells some members of a topic, in the partition that has the chain's number.
     FanOut(Telling),
 }
@@ -141,6 +154,8 @@ pub enum JobKind {
     FanOut,
     /// What a user had is removed.
     Erase,
+    /// The push of a notification for everyone is taken back.
+    Retract,
 }
 
 /// A job.
@@ -158,7 +173,8 @@ pub struct Job {
     /// When it was cancelled, in milliseconds since 1970.
     #[serde(rename = "x", skip_serializing_if = "Option::is_none", default)]
     pub cancelled_at: Option<i64>,
-    /// What the members of a topic are told; its recipient is the topic, and its id the job's.
+    /// What the members of a topic are told. Its recipient is the topic, and its id the job's; or it is for everyone, and
+    /// they are pushed.
     #[serde(
         rename = "n",
         with = "super::row::nested",
@@ -217,27 +233,8 @@ pub struct Chain {
 }
 
 impl StepKey {
-    fn key(&self) -> Key {
+    pub(super) fn key(&self) -> Key {
         Key::Step(self.job.clone(), self.chain, self.step)
-    }
-
-    /// The step that takes a notification off the screens when it is read: one, however often that is.
-    pub fn clear(id: NotificationId) -> StepKey {
-        StepKey {
-            job: format!("clear-{id}"),
-            chain: 0,
-            step: 0,
-        }
-    }
-
-    /// The step that takes it off the screens when it was taken back, or a push on its way has reached one since: another
-    /// one at every moment, for the one before may have been run.
-    pub fn clear_again(id: NotificationId, now: Timestamp) -> StepKey {
-        let age = now.as_millisecond() - id.at().as_millisecond();
-        StepKey {
-            step: u32::try_from(age.max(1)).unwrap_or(u32::MAX),
-            ..StepKey::clear(id)
-        }
     }
 
     /// The step after this one.
@@ -250,7 +247,7 @@ impl StepKey {
     }
 }
 
-fn item(key: &Key, value: impl Serialize, end: i64) -> Result<super::Item> {
+pub(super) fn item(key: &Key, value: impl Serialize, end: i64) -> Result<super::Item> {
     let mut item: super::Item = serde_dynamo::to_item(value).map_err(|source| Error::Internal {
         what: "a task could not be written",
         source: source.into(),
@@ -275,26 +272,6 @@ impl Store {
         let item = self.get(&key.key(), "the task").await?;
         item.map(|item| decode(item, "a task could not be read"))
             .transpose()
-    }
-
-    /// The put of the step that clears screens, as a part of a transaction.
-    pub(super) fn clear_put(
-        &self,
-        user: &UserId,
-        id: NotificationId,
-        now: Timestamp,
-    ) -> Result<TransactWriteItem> {
-        let step = Step::Clear {
-            user: user.clone(),
-            id,
-        };
-        let key = StepKey::clear_again(id, now).key();
-        let put = Put::builder()
-            .table_name(&self.table)
-            .set_item(Some(item(&key, step, now.as_second() + STEP_LIFE)?))
-            .build()
-            .expect("a put has its table and item");
-        Ok(TransactWriteItem::builder().put(put).build())
     }
 
     /// Begins a job: its watchdog first, so that what is begun is also ended; then the row, and the first step of each

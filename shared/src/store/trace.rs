@@ -33,6 +33,17 @@ fn moment(item: &Item, name: &str) -> Option<Timestamp> {
 }
 
 impl Store {
+    /// What is known of a notification for everyone that this user was to be pushed, with the user's marks.
+    async fn trace_carried(&self, user: &UserId, id: NotificationId) -> Result<Option<Traced>> {
+        if let Some(carried) = self.carried(user, id).await? {
+            let marks = self.about(user, true).await?.marks;
+            return Ok(Some(Traced::Live(Box::new(marks.apply(carried)))));
+        }
+        let everyones = self.get(&Key::Broadcast(id), "the notification").await?;
+        let taken_back = everyones.filter(row::is_tombstone);
+        Ok(taken_back.map(|item| Traced::Retracted(moment(&item, TOMBSTONE))))
+    }
+
     /// What is known of a user's notification, or of a schedule; `None` if there is nothing.
     pub async fn trace(&self, user: &UserId, id: NotificationId) -> Result<Option<Traced>> {
         let key = Key::Notification(user.clone(), id);
@@ -41,6 +52,9 @@ impl Store {
         if let Some(item) = item.filter(|_| !owner.erases(id.at())) {
             if row::is_tombstone(&item) {
                 return Ok(Some(Traced::Retracted(moment(&item, TOMBSTONE))));
+            }
+            if row::is_carrier(&item) {
+                return self.trace_carried(user, id).await;
             }
             return Ok(Some(Traced::Live(Box::new(row::from_item(item)?))));
         }

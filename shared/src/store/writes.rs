@@ -99,11 +99,12 @@ impl Store {
         )
     }
 
-    /// Stores notifications whose ids were drawn for this call, 25 to a request, and says of each
+    /// Stores rows that nobody else puts under their moment `at`, 25 to a request, and says of each
     /// what became of it. If it `yields`, no batch is begun after one that the table did not take all of.
     pub async fn put_batches(
         &self,
         rows: &[Notification],
+        at: Timestamp,
         clock: Clock,
         yields: bool,
     ) -> Result<Vec<Written>> {
@@ -113,7 +114,7 @@ impl Store {
                 if yields && busy.load(Relaxed) {
                     return Ok(vec![Written::Not; batch.len()]);
                 }
-                let written = self.put_batch(batch, clock).await?;
+                let written = self.put_batch(batch, at, clock).await?;
                 if written.iter().any(|one| *one != Written::Stored) {
                     busy.store(true, Relaxed);
                 }
@@ -125,9 +126,13 @@ impl Store {
     }
 
     /// One `BatchWriteItem`, sent once: its puts have no condition, so they are not repeated.
-    async fn put_batch(&self, batch: &[Notification], clock: Clock) -> Result<Vec<Written>> {
-        let late = |first: &Notification| clock.since(first.id.at()) > FRESH_FOR_BATCH;
-        if batch.first().is_some_and(late) {
+    async fn put_batch(
+        &self,
+        batch: &[Notification],
+        at: Timestamp,
+        clock: Clock,
+    ) -> Result<Vec<Written>> {
+        if clock.since(at) > FRESH_FOR_BATCH {
             return Ok(vec![Written::Not; batch.len()]);
         }
         let mut requests = Vec::with_capacity(batch.len());
@@ -151,16 +156,17 @@ impl Store {
             }
         };
         let left = answer.unprocessed_items.unwrap_or_default();
-        let left: HashSet<String> = left
+        let text = |item: &row::Item, name: &str| item.get(name)?.as_s().ok().cloned();
+        let left: HashSet<(String, String)> = left
             .into_values()
             .flatten()
             .filter_map(|request| request.put_request)
-            .filter_map(|put| put.item.get("sk")?.as_s().ok().cloned())
+            .filter_map(|put| Some((text(&put.item, "pk")?, text(&put.item, "sk")?)))
             .collect();
         metrics::count(Metric::Stored, batch.len() - left.len());
         let became = |n: &Notification| {
-            let is_left = left.contains(&Key::of(&n.recipient, n.id).sk());
-            if is_left {
+            let key = Key::of(&n.recipient, n.id);
+            if left.contains(&(key.pk(), key.sk())) {
                 Written::Not
             } else {
                 Written::Stored

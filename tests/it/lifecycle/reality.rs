@@ -57,6 +57,7 @@ pub fn notification(user: &UserId, id: NotificationId, now: i64) -> Notification
         dedupe_key: None,
         schedule_id: None,
         outcome: Outcome::default(),
+        carried_at: None,
     }
 }
 

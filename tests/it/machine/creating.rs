@@ -91,6 +91,7 @@ impl Life<'_> {
                 archived_at: None,
                 dedupe_key: draft.dedupe_key.clone(),
                 outcome: Outcome::default(),
+                carried_at: None,
             };
             let row = Row {
                 notification,

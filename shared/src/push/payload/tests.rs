@@ -73,6 +73,7 @@ fn notification(state: &mut u64) -> Notification {
         archived_at: None,
         dedupe_key: None,
         outcome: Outcome::default(),
+        carried_at: None,
     }
 }
 

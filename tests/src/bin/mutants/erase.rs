@@ -44,8 +44,8 @@ pub const MUTANTS: &[Mutant] = &[
     Mutant {
         name: "a repeat of a keyed request stores what was erased",
         file: "shared/src/create/work.rs",
-        from: "of.as_ref() == Some(user) && first <= until;",
-        to: "of.as_ref() == Some(user) && first > until;",
+        from: "of.as_ref() == Some(user) && accepted <= *until;",
+        to: "of.as_ref() == Some(user) && accepted > *until;",
         tests: &[
             "it::erase_waits::i11_who_comes_back_is_a_new_user_and_a_repeat_brings_nothing_back",
         ],

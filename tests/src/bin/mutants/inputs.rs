@@ -187,7 +187,7 @@ pub const MUTANTS: &[Mutant] = &[
     Mutant {
         name: "a broadcast comes after all rows",
         file: "shared/src/inbox.rs",
-        from: "(row, Some(id)) if row.is_none_or(|row| row < id) => {",
+        from: "(row, Some(id)) if row.is_none_or(|row| row <= id) => {",
         to: "(row, Some(id)) if row.is_none_or(|row| row < id && row > id) => {",
         tests: &[
             "it::broadcasts::i8_broadcasts_stand_among_a_users_own_and_each_user_marks_them_alone",

@@ -58,17 +58,17 @@ pub const MUTANTS: &[Mutant] = &[
     Mutant {
         name: "screens are cleared once and for all",
         file: "shared/src/push/record.rs",
-        from: "let key = StepKey::clear_again(id, now);",
-        to: "let key = StepKey::clear(id);",
+        from: "let key = StepKey::clear_again(&user, id, now);",
+        to: "let key = StepKey::clear(&user, id);",
         tests: &[
             "it::clearing::f34_a_screen_that_is_reached_after_the_others_were_cleared_is_cleared_too",
         ],
     },
     Mutant {
         name: "what was read and is taken back is cleared once for both",
-        file: "shared/src/store/steps.rs",
-        from: "let key = StepKey::clear_again(id, now).key();",
-        to: "let key = StepKey::clear(id).key();",
+        file: "shared/src/store/clearing.rs",
+        from: "let key = StepKey::clear_again(user, id, now).key();",
+        to: "let key = StepKey::clear(user, id).key();",
         tests: &[
             "it::clearing::what_is_read_on_one_device_goes_from_the_others_and_one_device_costs_nothing_more",
         ],

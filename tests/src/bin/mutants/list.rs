@@ -285,7 +285,7 @@ pub const MUTANTS: &[Mutant] = &[
     },
     Mutant {
         name: "a repeat does not see that its row was taken back",
-        file: "shared/src/create/work.rs",
+        file: "shared/src/create/slot.rs",
         from: "Found::Retracted => self.end(id, Status::Retracted),",
         to: "Found::Retracted => self.end(id, Status::Created),",
         tests: &["it::machine::i8_i9_every_reply_is_what_the_model_says"],

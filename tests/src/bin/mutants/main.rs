@@ -5,6 +5,7 @@
 //! time. A mutant whose text is no longer in the sources is an error: the list must follow the code.
 
 mod applications;
+mod broadcasts;
 mod devices;
 mod erase;
 mod events;
@@ -34,7 +35,7 @@ use tokio::process::Command;
 const LIMIT: Duration = Duration::from_mins(10);
 
 /// All of them.
-const LISTS: [&[Mutant]; 15] = [
+const LISTS: [&[Mutant]; 16] = [
     list::MUTANTS,
     inputs::MUTANTS,
     pushes::MUTANTS,
@@ -50,6 +51,7 @@ const LISTS: [&[Mutant]; 15] = [
     fan_out::MUTANTS,
     applications::MUTANTS,
     import::MUTANTS,
+    broadcasts::MUTANTS,
 ];
 
 type Outcome<T> = Result<T, Box<dyn Error>>;

@@ -87,8 +87,8 @@ pub const MUTANTS: &[Mutant] = &[
     Mutant {
         name: "an outcome is written over another's",
         file: "shared/src/store/pushes.rs",
-        from: "\"attribute_exists(t) AND attribute_not_exists(po)\"",
-        to: "\"attribute_exists(t)\"",
+        from: "format!(\"{PUSHED} AND attribute_not_exists(po)\")",
+        to: "PUSHED",
         tests: &[
             "it::overlaps::f15_a_record_in_two_invocations_at_once_is_pushed_twice_at_most_and_counted",
         ],
