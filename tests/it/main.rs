@@ -20,6 +20,7 @@ mod caps;
 mod chance;
 #[cfg(feature = "proof")]
 mod clearing;
+mod codes;
 mod crashes;
 mod create;
 mod cursors;
@@ -28,6 +29,8 @@ mod dead;
 mod dedupe;
 mod devices;
 mod docs;
+mod document;
+mod documented;
 #[cfg(feature = "proof")]
 mod ending;
 mod engine;
@@ -121,6 +124,7 @@ mod reliability;
 mod removal;
 mod retract;
 mod rules;
+mod sample;
 #[cfg(feature = "proof")]
 mod schedules;
 #[cfg(feature = "proof")]

@@ -6,6 +6,7 @@
 
 mod applications;
 mod devices;
+mod document;
 mod erase;
 mod events;
 mod fan_out;
@@ -34,7 +35,7 @@ use tokio::process::Command;
 const LIMIT: Duration = Duration::from_mins(10);
 
 /// All of them.
-const LISTS: [&[Mutant]; 15] = [
+const LISTS: [&[Mutant]; 16] = [
     list::MUTANTS,
     inputs::MUTANTS,
     pushes::MUTANTS,
@@ -45,6 +46,7 @@ const LISTS: [&[Mutant]; 15] = [
     later::MUTANTS,
     time::MUTANTS,
     devices::MUTANTS,
+    document::MUTANTS,
     events::MUTANTS,
     erase::MUTANTS,
     fan_out::MUTANTS,
