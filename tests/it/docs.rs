@@ -111,7 +111,6 @@ fn every_path_that_a_document_names_exists() {
     let mut count = 0;
     for document in [
         "README.md",
-        "docs/API.md",
         "docs/ARCHITECTURE.md",
         "docs/MIGRATION.md",
         "docs/OPERATIONS.md",

@@ -28,11 +28,13 @@ impl Handler {
     /// document, which needs none; the user is the path's.
     pub async fn handle(&self, request: &Request) -> Result<Reply> {
         let now = clock::wall();
-        match http::route(request) {
-            "GET /openapi.json" => {
-                http::query(request, &[])?;
-                Ok(Reply::document(DOCUMENT))
-            }
+        let route = http::route(request);
+        if route == "GET /openapi.json" {
+            http::query(request, &[])?;
+            return Ok(Reply::document(DOCUMENT));
+        }
+        http::producer(request)?;
+        match route {
             "GET /v1/users/{user}/notifications" => self.inbox(request, now).await,
             "GET /v1/users/{user}/export" => export::export(self, request, now).await,
             "DELETE /v1/users/{user}" => erase::erase(self, request, now).await,

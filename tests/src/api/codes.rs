@@ -67,6 +67,12 @@ pub const STATUSES: &[Status] = &[
         &["throttled"],
     ),
     (
+        431,
+        "HeadersTooLarge",
+        "The request line and the headers have more than 10,240 bytes together.",
+        &[],
+    ),
+    (
         500,
         "Failed",
         "A bug or a misconfiguration; the log says more under the `request_id`.",
@@ -81,7 +87,7 @@ pub const STATUSES: &[Status] = &[
 ];
 
 /// Statuses with which the gateway itself answers, in a form of its own.
-pub const OF_THE_GATEWAY: &[u16] = &[401, 403, 413, 429, 500, 503];
+pub const OF_THE_GATEWAY: &[u16] = &[401, 403, 413, 429, 431, 500, 503];
 /// Statuses after which the same request may succeed.
 pub const AGAIN: &[u16] = &[409, 429, 503];
 

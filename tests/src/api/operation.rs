@@ -5,7 +5,7 @@ use serde_json::{Map, Value, json};
 use super::schema::{flag, named, text, whole};
 
 /// Statuses that any operation may answer with, beside its own.
-const ALWAYS: [u16; 4] = [400, 429, 500, 503];
+const ALWAYS: [u16; 5] = [400, 429, 431, 500, 503];
 /// Statuses of operations that take a token.
 const WITH_TOKEN: [u16; 2] = [401, 403];
 /// Statuses of operations that take a body.
