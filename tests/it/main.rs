@@ -59,6 +59,8 @@ mod faults;
 mod filters;
 mod flow;
 #[cfg(feature = "proof")]
+mod foreign;
+#[cfg(feature = "proof")]
 mod freezing;
 mod fuzz;
 mod ground;
