@@ -212,7 +212,7 @@ fn in_path(route: &str, name: &str) -> Value {
         "job" => (named("NotificationId"), "The job's id."),
         "kind" => (super::schema::words(&["actor", "group"]), "What is muted."),
         "type" => (
-            json!({"type": "string", "pattern": format!("^\\P{{Cc}}{{1,{}}}$", shared::event::MAX_EVENT_TYPE)}),
+            json!({"type": "string", "pattern": format!("^[^\\x00-\\x1f\\x7f-\\x9f]{{1,{}}}$", shared::event::MAX_EVENT_TYPE)}),
             "The type of the events.",
         ),
         "topic" => (named("Id"), "The topic's name."),

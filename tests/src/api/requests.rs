@@ -184,7 +184,7 @@ fn delay() -> Value {
 }
 
 fn events() -> Vec<(&'static str, Value)> {
-    let name = |max: usize| json!({"type": "string", "minLength": 1, "maxLength": max, "pattern": "^\\P{Cc}+$"});
+    let name = |max: usize| json!({"type": "string", "minLength": 1, "maxLength": max, "pattern": "^[^\\x00-\\x1f\\x7f-\\x9f]+$"});
     let json_type = json!({"type": "string", "examples": ["application/json"], "maxLength": MAX_NAME, "pattern": "^(application/json|text/json|[^;]+\\+json)( *;.*)?$"});
     let attributes = vec![
         ("specversion", always("1.0"), ""),

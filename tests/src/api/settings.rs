@@ -61,7 +61,7 @@ pub fn shapes() -> Vec<(&'static str, Value)> {
         ("platform", platform(), "Which service delivers."),
         (
             "token",
-            json!({"type": "string", "pattern": "^[^\\s\\p{Cc}]+$", "minLength": 1, "maxLength": 4_096}),
+            json!({"type": "string", "pattern": "^[^\\s\\x00-\\x1f\\x7f-\\x9f]+$", "minLength": 1, "maxLength": 4_096}),
             "What that service gave the app. It is not kept.",
         ),
         ("app?", words(&["default"]), "Which app it is."),

@@ -21,7 +21,7 @@ fn says(mut schema: Value, says: &str) -> Value {
 }
 
 fn words_and_names() -> Vec<(&'static str, Value)> {
-    let id = format!("^[^#\\s\\p{{Cc}}]{{1,{MAX_ID_BYTES}}}$");
+    let id = format!("^[^#\\s\\x00-\\x1f\\x7f-\\x9f]{{1,{MAX_ID_BYTES}}}$");
     let id = json!({"type": "string", "pattern": id, "examples": ["ana"]});
     let kind = format!("^[a-z0-9._-]{{1,{MAX_TYPE}}}$");
     let kind = json!({"type": "string", "pattern": kind, "examples": ["video.liked"]});
@@ -138,7 +138,8 @@ fn problems() -> Vec<(&'static str, Value)> {
             "Every broken rule, up to 20.",
         ),
     ]);
-    let message = gives(vec![("message", string(), "What is wrong, for people.")]);
+    // Clients that know one form for each status read a problem as this one, too.
+    let message = gives(vec![("message?", string(), "What is wrong, for people.")]);
     vec![
         ("Violation", says(violation, "One broken rule.")),
         ("Problem", problem),
