@@ -46,6 +46,13 @@ pub const MUTANTS: &[Mutant] = &[
         tests: &["it::events::every_event_gets_its_documented_answer"],
     },
     Mutant {
+        name: "events are taken from nobody",
+        file: "functions/ingest-events/src/handler.rs",
+        from: "        web::producer(request)?;\n",
+        to: "",
+        tests: &["it::auth::f56_a_token_that_names_nobody_is_forbidden_by_every_operation"],
+    },
+    Mutant {
         name: "a route is missing in the document",
         file: "template.yaml",
         from: "Path: \"/v1/me/devices\"",
