@@ -73,7 +73,7 @@ pub fn run(options: &Export) -> Result<ExitCode> {
             for (index, text, part) in try_join_all(pages).await? {
                 out.write(&text)?;
                 examined += part.examined;
-                state.lines += part.notifications.len() as u64;
+                state.lines += text.lines().count() as u64;
                 state.bytes += text.len() as u64;
                 let done = part.cursor.is_none();
                 state.segments[index] = Segment {
@@ -234,6 +234,8 @@ async fn lines(
     for notification in &part.notifications {
         let about = match moving::user(notification).and_then(|user| abouts.get(user)) {
             Some(Err(error)) => return Err(unreadable(error)),
+            // Hidden by its user's erase, whose job has not come to it yet.
+            Some(Ok(about)) if about.user.erases(notification.id.at()) => continue,
             Some(Ok(about)) => about.marks.clone(),
             None => shared::marks::Marks::default(),
         };

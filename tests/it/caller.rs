@@ -6,6 +6,8 @@ use std::time::{Duration, Instant};
 use reqwest::{Client, Method, RequestBuilder};
 use serde_json::Value;
 
+use crate::documented;
+
 /// Somebody with a token.
 #[derive(Clone)]
 pub struct Caller {
@@ -81,16 +83,30 @@ impl Caller {
     }
 }
 
-/// Sends a request, and reads the whole answer.
+/// Sends a request, reads the whole answer, and compares both with the API's document.
 pub async fn send(request: RequestBuilder) -> Answer {
-    let response = request.send().await.unwrap();
+    let (client, request) = request.build_split();
+    let request = request.unwrap();
+    let sent = request.try_clone();
+    let response = client.execute(request).await.unwrap();
     let status = response.status().as_u16();
-    let replayed = response.headers().get("idempotency-replayed").is_some();
+    let header = |name: &str| response.headers().get(name);
+    let replayed = header("idempotency-replayed").is_some();
+    let media_type = header("content-type").and_then(|value| value.to_str().ok());
+    let media_type = media_type.unwrap_or_default().to_owned();
     let text = response.text().await.unwrap();
+    // Lines are a text, be there one.
+    let json =
+        Some(&text).filter(|_| media_type.ends_with("json") && !media_type.ends_with("ndjson"));
+    let body = json.and_then(|text| serde_json::from_str(text).ok());
+    let body = body.unwrap_or(Value::String(text));
+    if let Some(sent) = sent {
+        documented::check(&sent, status, &media_type, &body);
+    }
     Answer {
         status,
         replayed,
-        body: serde_json::from_str(&text).unwrap_or(Value::String(text)),
+        body,
     }
 }
 

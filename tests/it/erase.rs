@@ -134,6 +134,9 @@ async fn is_hidden(
             admin,
         ),
     ];
+    let retract = Http::new("DELETE /v1/notifications/{id}", "likes");
+    let retract = retract.query(&format!("recipient={}", phone.user));
+    let requests = requests.into_iter().chain([(retract, &field.creator)]);
     for (request, function) in requests {
         let reply = request.path("id", id).send(function).await.unwrap();
         assert_eq!(

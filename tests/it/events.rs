@@ -9,6 +9,7 @@ use local::function::Function;
 use local::template::Template;
 use serde_json::Value;
 
+use crate::documented::documented;
 use crate::stack::{binaries, root, shared};
 use crate::table::{self, FUTURE, n, s};
 
@@ -68,19 +69,7 @@ pub fn template() -> Template {
         ("ApnsSandboxApplicationArn", String::new()),
     ];
     let applications = applications.map(|(name, arn)| (name.to_owned(), arn));
-    let parameters = BTreeMap::from(
-        [
-            ("UserIssuer", "https://issuer.local/users".to_owned()),
-            ("UserAudiences", "users".to_owned()),
-            (
-                "ProducerIssuer",
-                "https://issuer.local/producers".to_owned(),
-            ),
-            ("ProducerAudiences", "producers".to_owned()),
-        ]
-        .map(|(name, value)| (name.to_owned(), value)),
-    );
-    let mut template = Template::load(&root().join("template.yaml"), &parameters).unwrap();
+    let mut template = tests::api::template();
     let answers = BTreeMap::from([("PlatformApplications".to_owned(), applications.into())]);
     template.fill(&answers).unwrap();
     template
@@ -131,7 +120,8 @@ async fn every_event_gets_its_documented_answer() {
             }
             let answer = function.invoke(event.to_string().into_bytes()).await;
             let found = serde_json::from_slice(&answer.unwrap()).unwrap();
-            if let Err(difference) = compare(&expected, &found, "") {
+            let compared = compare(&expected, &found, "").and_then(|()| check(&event, &found));
+            if let Err(difference) = compared {
                 wrong.push(format!("{}: {difference}", case.display()));
             }
             count += 1;
@@ -145,6 +135,26 @@ async fn every_event_gets_its_documented_answer() {
         "a file in events/ is nobody's event or response"
     );
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+/// Whether the API's document has the answer to a request.
+fn check(event: &Value, found: &Value) -> Result<(), String> {
+    let context = &event["requestContext"]["http"];
+    let (Some(method), Some(path)) = (context["method"].as_str(), context["path"].as_str()) else {
+        return Ok(());
+    };
+    let documented = documented();
+    let operation = documented.operation(method, path);
+    let operation = operation.ok_or_else(|| format!("{method} {path} is not documented"))?;
+    let status = found["statusCode"]
+        .as_u64()
+        .and_then(|status| u16::try_from(status).ok());
+    let media_type = found["headers"]["content-type"]
+        .as_str()
+        .unwrap_or_default();
+    let body = found["body"].as_str().unwrap_or_default();
+    let body = serde_json::from_str(body).unwrap_or_else(|_| Value::from(body));
+    documented.check_answer(&operation, status.unwrap_or_default(), media_type, &body)
 }
 
 fn walk(folder: &Path) -> usize {

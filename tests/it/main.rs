@@ -26,6 +26,7 @@ mod caps;
 mod chance;
 #[cfg(feature = "proof")]
 mod clearing;
+mod codes;
 mod crashes;
 mod create;
 mod cursors;
@@ -34,6 +35,8 @@ mod dead;
 mod dedupe;
 mod devices;
 mod docs;
+mod document;
+mod documented;
 #[cfg(feature = "proof")]
 mod ending;
 mod engine;
@@ -61,6 +64,8 @@ mod fan_out_pace;
 mod faults;
 mod filters;
 mod flow;
+#[cfg(feature = "proof")]
+mod foreign;
 #[cfg(feature = "proof")]
 mod freezing;
 mod fuzz;
@@ -127,6 +132,7 @@ mod reliability;
 mod removal;
 mod retract;
 mod rules;
+mod sample;
 #[cfg(feature = "proof")]
 mod schedules;
 #[cfg(feature = "proof")]

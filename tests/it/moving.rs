@@ -13,6 +13,7 @@ use crate::create::note;
 use crate::ground::Ground;
 use crate::pushes::{device, ended, send};
 use crate::stack::{Stack, binaries, root, shared, unique};
+use crate::table::{self, n};
 
 /// The program with these arguments.
 pub fn tidings(arguments: &[&str]) -> Command {
@@ -259,6 +260,10 @@ async fn an_export_says_what_the_user_sees_and_leaves_out_what_is_gone() {
         code == Some(0) && text.contains("0 stored, 3 were there"),
         "{text}"
     );
+    // An erase hides them before its job has removed them.
+    let erased = [("er", n(Timestamp::now().as_millisecond()))];
+    table::put(stack, &user, "A#user", &erased).await;
+    assert_eq!(export(stack, &user), [] as [String; 0]);
 }
 
 #[test]

@@ -38,7 +38,7 @@ const LAYERS: &[&[&str]] = &[
 ];
 
 /// All files of ours with this extension, by their path from the repository's root.
-fn files(extension: &str) -> Vec<(String, String)> {
+pub fn files(extension: &str) -> Vec<(String, String)> {
     fn walk(folder: &Path, found: &mut Vec<PathBuf>) {
         for entry in fs::read_dir(folder).unwrap() {
             let path = entry.unwrap().path();

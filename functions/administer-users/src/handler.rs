@@ -11,6 +11,9 @@ use shared::store::Store;
 
 use crate::{devices, erase, export, pushes, trace};
 
+/// The API's document, which is the same for everyone.
+const DOCUMENT: &str = include_str!("../../../docs/openapi.json");
+
 /// What every operation needs.
 pub struct Handler {
     pub store: Store,
@@ -21,11 +24,17 @@ pub struct Handler {
 }
 
 impl Handler {
-    /// Routes a request. The gateway has verified that the token has the administrators' scope; the
-    /// user is the path's.
+    /// Routes a request. The gateway has verified that the token has the administrators' scope, but for the
+    /// document, which needs none; the user is the path's.
     pub async fn handle(&self, request: &Request) -> Result<Reply> {
         let now = clock::wall();
-        match http::route(request) {
+        let route = http::route(request);
+        if route == "GET /openapi.json" {
+            http::query(request, &[])?;
+            return Ok(Reply::document(DOCUMENT));
+        }
+        http::producer(request)?;
+        match route {
             "GET /v1/users/{user}/notifications" => self.inbox(request, now).await,
             "GET /v1/users/{user}/export" => export::export(self, request, now).await,
             "DELETE /v1/users/{user}" => erase::erase(self, request, now).await,

@@ -7,6 +7,7 @@ use shared::contract::Fields;
 use shared::error::{Error, Result, Violation};
 use shared::http::{self, Reply, Request};
 use shared::id::NotificationId;
+use shared::page;
 use shared::push::Target;
 use shared::store::keys::DEAD_SHARDS;
 use shared::store::{Dead, Job, JobKind, Step};
@@ -48,9 +49,7 @@ pub async fn dead(handler: &Handler, request: &Request) -> Result<Reply> {
     let (mut shard, mut after) = match query.get("cursor") {
         None => (0, None),
         Some(cursor) => {
-            let read = read_cursor(cursor);
-            let (shard, after) =
-                read.ok_or_else(|| refused("cursor", "format", "is no cursor of this list"))?;
+            let (shard, after) = read_cursor(cursor).ok_or_else(page::invalid)?;
             (shard, Some(after))
         }
     };

@@ -24,6 +24,7 @@ impl Handler {
     /// Routes a request.
     pub async fn handle(&self, request: &Request) -> Result<Reply> {
         let clock = Clock::starting(clock::wall());
+        http::producer(request)?;
         match http::route(request) {
             "POST /v1/notifications" => create::create(self, request, clock).await,
             "POST /v1/notifications/batch" => batch::create(self, request, clock).await,

@@ -49,6 +49,7 @@ impl Handler {
     /// Routes a request.
     async fn route(&self, request: &Request) -> Result<Reply> {
         let clock = Clock::starting(clock::wall());
+        web::producer(request)?;
         match web::route(request) {
             "POST /v1/events" => http::post(self, request, clock).await,
             "PUT /v1/rules/{type}" => rules::put(self, request, clock.now()).await,

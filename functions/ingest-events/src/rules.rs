@@ -8,6 +8,7 @@ use shared::contract::Fields;
 use shared::error::{Error, Result, Violation};
 use shared::event::MAX_EVENT_TYPE;
 use shared::http::{self, Reply, Request};
+use shared::page;
 use shared::rules::{MAX_RULE_BYTES, Rendered, Rule};
 use shared::store::StoredRule;
 
@@ -57,10 +58,9 @@ pub async fn list(handler: &Handler, request: &Request) -> Result<Reply> {
     let after = query.get("cursor").map(|cursor| {
         let bytes = BASE64_URL_SAFE_NO_PAD.decode(cursor).ok();
         let after = bytes.and_then(|bytes| String::from_utf8(bytes).ok());
-        after.filter(|after| is_kind(after)).ok_or_else(|| {
-            let detail = "is no cursor of this list";
-            Error::BadQuery(vec![Violation::new("/cursor", "format", detail)])
-        })
+        after
+            .filter(|after| is_kind(after))
+            .ok_or_else(page::invalid)
     });
     let after = after.transpose()?;
     let (rules, more) = handler.store.rules(after.as_deref(), limit).await?;

@@ -49,6 +49,16 @@ impl Reply {
         }
     }
 
+    /// 200: JSON that is the same for everyone until the next release, and may be kept for an hour.
+    pub fn document(json: &str) -> Reply {
+        let an_hour = HeaderValue::from_static("public, max-age=3600");
+        Reply {
+            status: StatusCode::OK,
+            headers: vec![(header::CACHE_CONTROL, an_hour)],
+            body: Some(json.to_owned()),
+        }
+    }
+
     /// 201: something new.
     pub fn created(body: &impl Serialize) -> Result<Reply> {
         Reply::with(StatusCode::CREATED, body)
@@ -193,12 +203,12 @@ pub fn response(outcome: Result<Reply>, request_id: &str) -> ApiGatewayV2httpRes
         let json = HeaderValue::from_static("application/json");
         response.headers.insert(header::CONTENT_TYPE, json);
     }
-    for (name, value) in reply.headers {
-        response.headers.insert(name, value);
-    }
     response
         .headers
         .insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    for (name, value) in reply.headers {
+        response.headers.insert(name, value);
+    }
     response.body = reply.body.map(Body::Text);
     response
 }

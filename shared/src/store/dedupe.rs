@@ -134,10 +134,7 @@ impl Store {
             if round > 0 {
                 pause(round).await;
             }
-            let item = self
-                .get(&key, "the notification")
-                .await?
-                .ok_or(Error::NotFound)?;
+            let item = self.unerased(recipient, id).await?;
             if row::is_tombstone(&item) {
                 return Ok(());
             }
@@ -172,6 +169,25 @@ impl Store {
             }
         }
         Err(Error::Conflict("the notification changes too often"))
+    }
+
+    /// The row of a notification; one that its user's erase has hidden is not found.
+    async fn unerased(&self, recipient: &Recipient, id: NotificationId) -> Result<Item> {
+        let key = Key::of(recipient, id);
+        let Recipient::User(user) = recipient else {
+            let item = self.get(&key, "the notification").await?;
+            return item.ok_or(Error::NotFound);
+        };
+        let sk = key.sk();
+        let keys = vec![key, Key::User(user.clone())];
+        let items = self.get_all(keys, None).await?;
+        let is_row = |item: &Item| item.get("sk").and_then(|sk| sk.as_s().ok()) == Some(&sk);
+        let (rows, others): (Vec<Item>, Vec<Item>) = items.into_iter().partition(is_row);
+        let ends = others.iter().filter_map(erased_at);
+        if ends.max().is_some_and(|until| id.at() <= until) {
+            return Err(Error::NotFound);
+        }
+        rows.into_iter().next().ok_or(Error::NotFound)
     }
 
     /// The put of what remains of a notification, in the place of a row whose outcome is still the one that was read: a push

@@ -14,6 +14,22 @@ pub const MUTANTS: &[Mutant] = &[
         ],
     },
     Mutant {
+        name: "an erased notification can be taken back",
+        file: "shared/src/store/dedupe.rs",
+        from: "if ends.max().is_some_and(|until| id.at() <= until) {",
+        to: "if ends.max().is_some_and(|until| id.at() < until && id.at() > until) {",
+        tests: &[
+            "it::erase::i11_an_erase_hides_everything_at_once_and_removes_it_and_nothing_of_others",
+        ],
+    },
+    Mutant {
+        name: "what an erase hides is exported",
+        file: "cli/src/export.rs",
+        from: "Some(Ok(about)) if about.user.erases(notification.id.at()) => continue,",
+        to: "Some(Ok(about)) if about.user.erases(notification.id.at()) => about.marks.clone(),",
+        tests: &["it::moving::an_export_says_what_the_user_sees_and_leaves_out_what_is_gone"],
+    },
+    Mutant {
         name: "an erased notification is pushed",
         file: "shared/src/push/deliver.rs",
         from: "if about.is_some_and(|about| about.user.erases(target.1.at())) {",

@@ -7,6 +7,7 @@
 mod applications;
 mod broadcasts;
 mod devices;
+mod document;
 mod erase;
 mod events;
 mod fan_out;
@@ -35,7 +36,7 @@ use tokio::process::Command;
 const LIMIT: Duration = Duration::from_mins(10);
 
 /// All of them.
-const LISTS: [&[Mutant]; 16] = [
+const LISTS: [&[Mutant]; 17] = [
     list::MUTANTS,
     inputs::MUTANTS,
     pushes::MUTANTS,
@@ -46,6 +47,7 @@ const LISTS: [&[Mutant]; 16] = [
     later::MUTANTS,
     time::MUTANTS,
     devices::MUTANTS,
+    document::MUTANTS,
     events::MUTANTS,
     erase::MUTANTS,
     fan_out::MUTANTS,
