@@ -184,7 +184,8 @@ pub fn parse(
 ) -> Option<Draft> {
     let mut fields = Fields::of(value, pointer, violations)?;
     let recipients = audience::parse(&mut fields);
-    let push = parse_push(&mut fields);
+    let to_everyone = recipients == [Recipient::Everyone];
+    let push = parse_push(&mut fields, to_everyone);
     let content = parse_content(&mut fields, push);
     let expires_in = fields.whole("expires_in", 60, MAX_EXPIRES_IN);
     let dedupe_key = fields.text("dedupe_key", MAX_DEDUPE_KEY);
@@ -192,7 +193,7 @@ pub fn parse(
     if send_at.is_some_and(|at| at.as_second() - now.as_second() > MAX_AHEAD) {
         fields.refuse("send_at", "value", "must be within a year");
     }
-    if recipients == [Recipient::Everyone] {
+    if to_everyone {
         if dedupe_key.is_some() {
             fields.refuse(
                 "dedupe_key",
@@ -204,8 +205,6 @@ pub fn parse(
             let detail = "must be false, or name the topic whose members get it: a notification for everyone is not pushed to everyone";
             fields.refuse("push", "not_supported", detail);
         }
-    } else if content.push.topic().is_some() {
-        refuse_push_topic(&mut fields);
     }
     fields.finish();
     Some(Draft {
@@ -216,15 +215,6 @@ pub fn parse(
         dedupe_key,
         send_at,
     })
-}
-
-/// Who is told is who is pushed, except where that is everyone.
-pub fn refuse_push_topic(fields: &mut Fields) {
-    let at = format!("{}/topic", fields.at("push"));
-    let detail = "can be given with \"everyone\": true alone";
-    fields
-        .violations()
-        .push(Violation::new(at, "not_supported", detail));
 }
 
 /// What a notification says, from the fields of the object that says it, and how it is pushed.

@@ -131,8 +131,9 @@ impl Push {
     }
 }
 
-/// Reads `push`: an object, or `false` for none. `None` if the field is absent or broken.
-pub fn parse_push(fields: &mut Fields) -> Option<Push> {
+/// Reads `push`: an object, or `false` for none. `None` if the field is absent or broken. It may have a topic if it is
+/// `to_everyone`; otherwise who is told is who is pushed.
+pub fn parse_push(fields: &mut Fields, to_everyone: bool) -> Option<Push> {
     let value = fields.take("push")?;
     if value == Value::Bool(false) {
         return Some(Push::Off);
@@ -143,6 +144,10 @@ pub fn parse_push(fields: &mut Fields) -> Option<Push> {
     }
     let pointer = fields.at("push");
     let mut push = Fields::of(value, pointer, fields.violations())?;
+    if !to_everyone && push.take("topic").is_some() {
+        let detail = "can be given with \"everyone\": true alone";
+        push.refuse("topic", "exclusive", detail);
+    }
     let default = Options::default();
     let priorities = [
         ("high", Priority::High),
@@ -264,7 +269,7 @@ mod tests {
         let mut violations = Vec::new();
         let body = json!({ "push": push });
         let mut fields = Fields::of(body, "", &mut violations).unwrap();
-        let push = parse_push(&mut fields);
+        let push = parse_push(&mut fields, false);
         let broken = violations.iter().map(|violation| violation.pointer.clone());
         match push {
             Some(Push::On(options)) => (options, broken.collect()),

@@ -99,7 +99,7 @@ async fn what_goes_to_everyone_has_no_recipients_and_no_push() {
         (
             json!({"recipients": ["ana"], "type": "x", "title": "x", "push": {"topic": "t"}}),
             "/push/topic",
-            "not_supported",
+            "exclusive",
         ),
         (with("recipients", json!(["ana"])), "/everyone", "exclusive"),
         (with("recipients", json!([])), "/everyone", "exclusive"),

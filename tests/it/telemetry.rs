@@ -150,7 +150,8 @@ impl Field {
 #[tokio::test(flavor = "multi_thread")]
 async fn what_alarms_read_is_written_when_their_condition_comes() {
     let field = Field::new().await;
-    let (stack, broken) = (unique("stack"), unique("stack"));
+    let (stack, broken, given_up) = (unique("stack"), unique("stack"), unique("stack"));
+    field.give_up(&given_up).await;
     let pusher = function(&field, "push-notifications", &stack);
     let mut rows = Vec::new();
     for token in [
@@ -173,9 +174,6 @@ async fn what_alarms_read_is_written_when_their_condition_comes() {
     assert_eq!(counts.send(&reader).await.unwrap().status, 503);
     let ingest = function(&field, "ingest-events", &stack);
     assert!(ingest.invoke(b"{}".to_vec()).await.is_err());
-
-    let given_up = unique("stack");
-    field.give_up(&given_up).await;
 
     let mut written = BTreeMap::new();
     for line in lines(&given_up, 2).await {

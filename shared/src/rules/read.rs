@@ -12,7 +12,7 @@ use crate::error::Violation;
 use crate::event::Event;
 use crate::filter::segments;
 use crate::id::{ID_RULE, MAX_TYPE, TYPE_RULE, UserId, is_type};
-use crate::notification::{MAX_EXPIRES_IN, MAX_RECIPIENTS, refuse_push_topic};
+use crate::notification::{MAX_EXPIRES_IN, MAX_RECIPIENTS};
 use crate::push_options::{MAX_LOCALES, Push, parse_push};
 
 /// The most conditions of a rule, and the most paths of its data.
@@ -239,16 +239,13 @@ fn read_form(fields: &mut Fields, event_kind: &str) -> Option<Form> {
         .get("push")
         .cloned()
         .unwrap_or_else(|| Value::Object(Map::new()));
-    let options = parse_push(fields).unwrap_or_default();
+    let options = parse_push(fields, false).unwrap_or_default();
     if push.get("locales").is_some() {
         let detail = "stand beside push in a rule, as templates";
         let at = format!("{}/locales", fields.at("push"));
         fields
             .violations()
             .push(Violation::new(at, "exclusive", detail));
-    }
-    if options.topic().is_some() {
-        refuse_push_topic(fields);
     }
     if !options.is_silent() && !fields.has("title") {
         fields.refuse("title", "required", "is required");

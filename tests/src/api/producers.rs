@@ -44,6 +44,11 @@ pub fn shapes() -> Vec<(&'static str, Value)> {
     let begun = gives(vec![
         ("status", always(202), ""),
         ("job", named("NotificationId"), "The job that does it."),
+        told_everyone(),
+    ]);
+    let begun_one = gives(vec![
+        ("job", named("NotificationId"), "The job that does it."),
+        told_everyone(),
     ]);
     let logged = gives(vec![
         ("source", string(), ""),
@@ -93,6 +98,7 @@ pub fn shapes() -> Vec<(&'static str, Value)> {
         ),
         ("StoredItem", stored),
         ("BegunItem", begun),
+        ("BegunNotification", begun_one),
         (
             "BatchResults",
             gives(vec![(
@@ -124,6 +130,15 @@ pub fn shapes() -> Vec<(&'static str, Value)> {
     ]
 }
 
+/// What was stored for everyone, beside the job that pushes it.
+fn told_everyone() -> super::schema::Field {
+    (
+        "data?",
+        many(named("EveryoneResult")),
+        "What was stored for everyone, if the job pushes it.",
+    )
+}
+
 /// The operations.
 pub fn operations() -> Vec<Operation> {
     let all = [notifications(), events(), topics()];
@@ -133,14 +148,14 @@ pub fn operations() -> Vec<Operation> {
 fn notifications() -> Vec<Operation> {
     vec![
         Operation::new("POST /v1/notifications", "createNotification", "One notification, stored for each recipient and pushed")
-            .says("To 1 to 1,000 users, to the members of a topic (a job), or to everyone (stored, not pushed). A body has at most 64 KB.")
+            .says("To 1 to 1,000 users, to the members of a topic (a job), or to everyone (stored once; a job pushes it to the members of a topic). A body has at most 64 KB.")
             .keyed()
             .takes(named("NotificationRequest"), "The notification.")
             .gives(200, named("Results"), "Every recipient had it already.")
             .with_header(200, REPLAYED, REPLAYED_SAYS)
             .gives(201, named("Results"), "It is stored, or scheduled.")
             .with_header(201, REPLAYED, REPLAYED_SAYS)
-            .gives(202, named("Begun"), "A job tells the members of the topic.")
+            .gives(202, named("BegunNotification"), "A job tells the members of the topic.")
             .with_header(202, REPLAYED, REPLAYED_SAYS)
             .refuses(&[409]),
         Operation::new("POST /v1/notifications/batch", "createNotifications", "1 to 100 notifications, each with a result of its own")

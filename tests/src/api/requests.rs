@@ -41,7 +41,11 @@ fn notifications() -> Vec<(&'static str, Value)> {
         either(vec![named("Push"), off()]),
         "How it is pushed.",
     );
-    let stored = ("push", off(), "It is stored, and not pushed.");
+    let stored = (
+        "push",
+        either(vec![named("PushOfEveryone"), off()]),
+        "It is pushed to the members of a topic, or to nobody.",
+    );
     let to = |fields: Vec<Field>| if_not_silent(takes([fields, content()].concat()));
     let mut to_everyone = takes([vec![everyone, stored], content()].concat());
     to_everyone["required"] = json!(["everyone", "push", "type", "title"]);
@@ -51,6 +55,7 @@ fn notifications() -> Vec<(&'static str, Value)> {
     life["description"] = json!(
         "How long it is kept, in seconds: the stack's retention at most, which is 90 days unless it is set otherwise."
     );
+    let members = ("topic", named("Id"), "The topic whose members get it.");
     let any = [
         "NotificationToUsers",
         "NotificationToTopic",
@@ -73,8 +78,12 @@ fn notifications() -> Vec<(&'static str, Value)> {
                 "Up to 1,000 recipients together. Each has a result of its own.",
             )]),
         ),
-        ("Push", push(true)),
-        ("PushOfRule", push(false)),
+        ("Push", takes(push(true))),
+        ("PushOfRule", takes(push(false))),
+        (
+            "PushOfEveryone",
+            takes([vec![members], push(true)].concat()),
+        ),
     ]
 }
 
@@ -129,7 +138,7 @@ fn if_not_silent(mut schema: Value) -> Value {
     schema
 }
 
-fn push(with_locales: bool) -> Value {
+fn push(with_locales: bool) -> Vec<Field> {
     let levels = ["passive", "active", "time-sensitive", "critical"];
     let mut fields = vec![
         ("silent?", flag(), "Wakes the app, and shows nothing."),
@@ -175,7 +184,7 @@ fn push(with_locales: bool) -> Value {
             "Texts in other languages, chosen by the device's, then by the user's locale.",
         ));
     }
-    takes(fields)
+    fields
 }
 
 fn delay() -> Value {
