@@ -232,7 +232,7 @@ async fn every_field_of_a_body_is_documented() {
             count += 1;
         }
     }
-    assert!(count > 50, "{count} requests");
+    assert!(count > 40, "{count} requests");
 }
 
 /// A request that an operation takes, more or less.
@@ -303,6 +303,17 @@ fn bodies() -> Vec<(Body, Place)> {
         let others = bodies.iter().filter(|other| same(other, &bodies[index]));
         let names: BTreeSet<String> = others.flat_map(|(_, place)| place.known.clone()).collect();
         bodies[index].1.known.extend(names);
+    }
+    // The proof harness tries a shape wherever it stands, and the quick tests where it stands first.
+    if !cfg!(feature = "proof") {
+        let mut tried = Vec::new();
+        bodies.retain(|(_, place)| {
+            let is_new = !tried.contains(&place.properties);
+            if is_new {
+                tried.push(place.properties.clone());
+            }
+            is_new
+        });
     }
     bodies
 }

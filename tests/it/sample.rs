@@ -13,7 +13,7 @@ pub struct Place {
     pub is_open: bool,
     /// The fields that it, or another form of it, has.
     pub known: BTreeSet<String>,
-    properties: Map<String, Value>,
+    pub properties: Map<String, Value>,
 }
 
 /// A schema, or where it refers to.
