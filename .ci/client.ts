@@ -18,7 +18,7 @@ const created = await producer.POST("/v1/notifications", {
   params: { header: { "Idempotency-Key": "typescript-1" } },
   body: { recipients: ["ana"], type: "client.tried", title: "From TypeScript", push: { priority: "high" } },
 });
-const result = created.data && "data" in created.data ? created.data.data[0] : undefined;
+const result = created.data && "data" in created.data ? created.data.data?.[0] : undefined;
 assert.equal(result?.status, "created");
 
 const inbox = await user.GET("/v1/me/notifications", {
