@@ -120,7 +120,7 @@ fn time<T>(decode: &impl Fn(&[u8]) -> T, input: &[u8]) -> Duration {
     for _ in 0..5 {
         decode(input);
     }
-    (spent() - began) / 5
+    spent().saturating_sub(began) / 5
 }
 
 /// The events of `events/` that are like this, in the order of their paths.
