@@ -32,6 +32,7 @@ CONTROLS = [
     ("Resource: !GetAtt ReadInboxLogs.Arn", 'Resource: "*"', "permissions_are_by_name"),
     ('"dynamodb:DescribeStream", ', '"dynamodb:*", ', "permissions_are_by_name"),
     ('Action: "sns:CreatePlatformApplication"', 'Action: "sns:Publish"', "applications_are_created_and_nothing_else_without_a_name"),
+    ('Action: ["xray:PutTelemetryRecords", ', 'Action: ["sns:Publish", ', "traces_and_nothing_else_go_anywhere"),
 ]
 
 

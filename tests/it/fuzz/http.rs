@@ -14,7 +14,7 @@ use shared::notification;
 use shared::page;
 use shared::preferences::Preferences;
 use shared::push::Text;
-use shared::rules::MAX_RULE_BYTES;
+use shared::rules::{MAX_RULE_BYTES, Rule};
 
 /// The moment at which everything is read.
 pub const NOW: Timestamp = Timestamp::constant(1_795_168_800, 0);
@@ -56,10 +56,10 @@ pub fn decode(request: &Request) -> Result<Reply> {
         }
         "GET /v1/events" => search(request)?,
         "PUT /v1/rules/{type}" => {
-            let rule = json!({"rule": http::body(request, MAX_RULE_BYTES)?});
-            super::rule(http::path_parameter(request, "type"), rule)?
+            let body = json!({"rule": http::body(request, MAX_RULE_BYTES)?});
+            rule(http::path_parameter(request, "type"), body)?
         }
-        "POST /v1/rules/{type}/preview" => super::rule(
+        "POST /v1/rules/{type}/preview" => rule(
             http::path_parameter(request, "type"),
             http::body(request, MB)?,
         )?,
@@ -178,4 +178,27 @@ pub fn events(body: Value) -> Vec<Result<Value>> {
         Value::Array(items) => items.into_iter().take(100).map(one).collect(),
         value => vec![one(value)],
     }
+}
+
+/// Reads a rule, and an event by it, as a preview does.
+pub fn rule(kind: &str, body: Value) -> Result<Value> {
+    let mut broken = Vec::new();
+    let (mut given, mut event) = (Value::Null, Value::Null);
+    if let Some(mut fields) = Fields::of(body, "", &mut broken) {
+        given = fields.take("rule").unwrap_or_default();
+        event = fields.take("event").unwrap_or_default();
+    }
+    let rule = Rule::parse(kind, given).map_err(Error::Invalid)?;
+    let event = match event {
+        Value::Null => rule.sample().clone(),
+        event => {
+            let mut broken = Vec::new();
+            let event = Event::parse(event, "/event", &mut broken);
+            event
+                .filter(|_| broken.is_empty())
+                .ok_or(Error::Invalid(broken))?
+        }
+    };
+    let (_, shown) = rule.preview(&event, NOW).map_err(Error::Invalid)?;
+    Ok(shown)
 }
