@@ -38,14 +38,16 @@ pub fn binaries() -> &'static Path {
         for (name, _) in std::env::vars().filter(|(name, _)| foreign(name)) {
             cargo.env_remove(name);
         }
-        let built = cargo
-            .args(["build", "--workspace", "--bins", "--locked", "--quiet"])
-            .current_dir(root())
-            .status();
-        assert!(built.unwrap().success(), "the programs do not compile");
         // This test is target/debug/deps/it-…
         let own = std::env::current_exe().unwrap();
-        own.parent().and_then(Path::parent).unwrap().to_owned()
+        let folder = own.parent().and_then(Path::parent).unwrap();
+        cargo.args(["build", "--workspace", "--bins", "--locked", "--quiet"]);
+        if !folder.ends_with("debug") {
+            cargo.arg("--profile").arg(folder.file_name().unwrap());
+        }
+        let built = cargo.current_dir(root()).status();
+        assert!(built.unwrap().success(), "the programs do not compile");
+        folder.to_owned()
     })
 }
 
