@@ -93,7 +93,7 @@ pub const MUTANTS: &[Mutant] = &[
         from: "(held_up / 4).clamp(GLANCE, LONGEST_BREATH)",
         to: "(held_up / 4).clamp(LONGEST_BREATH * 30, LONGEST_BREATH * 30)",
         tests: &[
-            "it::fan_out_pace::f13_a_fan_out_takes_as_long_as_the_tighter_quota_of_table_and_sns",
+            "it::fan_out_pace::f13_a_fan_out_takes_as_long_as_the_quotas_where_sns_takes_9000_a_second",
         ],
     },
 ];

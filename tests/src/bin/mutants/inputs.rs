@@ -49,7 +49,7 @@ pub const MUTANTS: &[Mutant] = &[
     },
     Mutant {
         name: "a cursor goes with every filter",
-        file: "functions/read-inbox/src/list.rs",
+        file: "shared/src/http/list.rs",
         from: "let bound = format!(\"{}{grouped}\", filter.spelling);",
         to: "let bound = format!(\"{grouped}\");",
         tests: &["it::cursors::f42_a_cursor_goes_with_its_filter"],

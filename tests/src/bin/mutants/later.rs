@@ -101,8 +101,8 @@ pub const MUTANTS: &[Mutant] = &[
     Mutant {
         name: "a schedule is given up like anything else",
         file: "shared/src/task.rs",
-        from: "!matches!(self.task, Task::QuietEnd(..) | Task::Send(_))",
-        to: "!matches!(self.task, Task::Send(_))",
+        from: "Task::QuietEnd(..) | Task::Send(_) | Task::Erase(..)",
+        to: "Task::Send(_) | Task::Erase(..)",
         tests: &["shared::task::tests::what_others_hang_on_is_never_given_up"],
     },
     Mutant {
@@ -122,7 +122,7 @@ pub const MUTANTS: &[Mutant] = &[
     Mutant {
         name: "an attempt on a dead connection takes all the time there is",
         file: "shared/src/aws.rs",
-        from: "        .operation_attempt_timeout(TABLE_ATTEMPT)\n",
+        from: "        .operation_attempt_timeout(attempt)\n",
         to: "",
         tests: &["it::freezing::f40_a_function_that_was_frozen_works_on_new_connections"],
     },

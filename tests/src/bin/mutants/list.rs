@@ -111,8 +111,8 @@ pub const MUTANTS: &[Mutant] = &[
     Mutant {
         name: "a call to the table has no time-out",
         file: "shared/src/aws.rs",
-        from: "        .operation_attempt_timeout(TABLE_ATTEMPT)\n        .operation_timeout(TABLE_OPERATION);",
-        to: "        .operation_timeout(TABLE_OPERATION * 4);",
+        from: "        .operation_attempt_timeout(attempt)\n        .operation_timeout(operation);",
+        to: "        .operation_timeout(operation * 4);",
         tests: &["it::faults::f7_a_table_that_hangs_is_a_503_within_three_seconds"],
     },
     Mutant {
@@ -142,8 +142,8 @@ pub const MUTANTS: &[Mutant] = &[
     Mutant {
         name: "a cursor's checksum is not compared",
         file: "shared/src/page.rs",
-        from: "if rest[16..] == checksum(id, owner, filter) {",
-        to: "if !checksum(id, owner, filter).is_empty() {",
+        from: "if rest[16..] == checksum(&rest[..16], owner, filter) {",
+        to: "if !checksum(&rest[..16], owner, filter).is_empty() {",
         tests: &[
             "it::inbox::f42_a_cursor_that_is_not_ours_is_malformed",
             "shared::page::tests::f42_a_cursor_is_read_back_by_its_user_and_filter_alone",
@@ -314,15 +314,15 @@ pub const MUTANTS: &[Mutant] = &[
     Mutant {
         name: "mutes are not applied to the inbox",
         file: "shared/src/inbox.rs",
-        from: "(row.is_live(self.now) && wanted && !muted)",
-        to: "(row.is_live(self.now) && wanted && (muted || !muted))",
+        from: "(row.is_live(self.now) && wanted && !muted && !erased)",
+        to: "(row.is_live(self.now) && wanted && (muted || !muted) && !erased)",
         tests: &["it::machine::i8_i9_every_reply_is_what_the_model_says"],
     },
     Mutant {
         name: "preferences are not applied to the inbox",
         file: "shared/src/inbox.rs",
-        from: "(row.is_live(self.now) && wanted && !muted)",
-        to: "(row.is_live(self.now) && (wanted || !wanted) && !muted)",
+        from: "(row.is_live(self.now) && wanted && !muted && !erased)",
+        to: "(row.is_live(self.now) && (wanted || !wanted) && !muted && !erased)",
         tests: &["it::machine::i8_i9_every_reply_is_what_the_model_says"],
     },
     Mutant {

@@ -67,8 +67,8 @@ pub const MUTANTS: &[Mutant] = &[
     Mutant {
         name: "who did it is told",
         file: "shared/src/rules/render.rs",
-        from: "if !self.include_actor {",
-        to: "if self.include_actor {",
+        from: ".filter(|_| !self.include_actor);",
+        to: ".filter(|_| self.include_actor);",
         tests: &[
             "shared::rules::tests::telling::the_actor_is_left_out_and_nobody_is_told_twice",
             "it::rules::an_event_tells_whom_its_rule_names_and_one_without_a_rule_nobody",
