@@ -109,9 +109,9 @@ pub const MUTANTS: &[Mutant] = &[
     },
     Mutant {
         name: "what goes to users may name the topic of its push",
-        file: "shared/src/notification.rs",
-        from: "} else if content.push.topic().is_some() {",
-        to: "} else if content.push.topic().is_some() && false {",
+        file: "shared/src/push_options.rs",
+        from: "if !to_everyone && push.take(\"topic\").is_some() {",
+        to: "if !to_everyone && push.take(\"\").is_some() {",
         tests: &[REFUSED],
     },
 ];

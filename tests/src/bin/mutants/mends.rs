@@ -72,8 +72,8 @@ pub const MUTANTS: &[Mutant] = &[
     Mutant {
         name: "taking back what is another's is no mistake",
         file: "shared/src/store/dedupe.rs",
-        from: "                .get(&key, \"the notification\")\n                .await?\n                .ok_or(Error::NotFound)?;",
-        to: "                .get(&key, \"the notification\")\n                .await?;\n            let Some(item) = item else {\n                return Ok(());\n            };",
+        from: "            let item = self.unerased(recipient, id).await?;",
+        to: "            let Ok(item) = self.unerased(recipient, id).await else {\n                return Ok(());\n            };",
         tests: &["it::retract::f57_a_retract_names_the_recipient_and_another_one_is_not_found"],
     },
     Mutant {
