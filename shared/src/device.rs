@@ -6,7 +6,7 @@ use serde_json::Value;
 
 use crate::contract::Fields;
 use crate::error::{Error, Result};
-use crate::id::{DeviceId, fingerprint};
+use crate::id::{DeviceId, fingerprint, is_blank};
 
 /// The most devices of one user; one more drops the one that was silent for longest.
 pub const MAX_DEVICES: usize = 20;
@@ -105,10 +105,7 @@ fn read(mut fields: Fields) -> Option<Announcement> {
     }
     // SNS: at most 8,192 bytes (FCM), 400 hexadecimal characters (APNs).
     let token = fields.required_text("token", 4_096);
-    if token
-        .as_ref()
-        .is_some_and(|t| t.chars().any(|c| c.is_whitespace() || c.is_control()))
-    {
+    if token.as_ref().is_some_and(|t| t.chars().any(is_blank)) {
         fields.refuse(
             "token",
             "format",

@@ -45,10 +45,13 @@ pub fn is_type(text: &str) -> bool {
 }
 
 fn is_id(text: &str) -> bool {
-    (1..=MAX_ID_BYTES).contains(&text.len())
-        && !text
-            .chars()
-            .any(|c| c == '#' || c.is_whitespace() || c.is_control())
+    (1..=MAX_ID_BYTES).contains(&text.len()) && !text.chars().any(|c| c == '#' || is_blank(c))
+}
+
+/// White space and control characters. The byte order mark is white space to JavaScript and to the document's patterns, and
+/// shows as little.
+pub fn is_blank(c: char) -> bool {
+    c.is_whitespace() || c.is_control() || c == '\u{feff}'
 }
 
 impl UserId {
@@ -207,7 +210,15 @@ mod tests {
         for good in ["a", "auth0|5f", "ünï", &"x".repeat(128)] {
             assert!(UserId::parse(good).is_some(), "{good}");
         }
-        for bad in ["", "a#b", "a b", "a\u{0}", "a\u{a0}b", &"x".repeat(129)] {
+        for bad in [
+            "\u{feff}ana",
+            "",
+            "a#b",
+            "a b",
+            "a\u{0}",
+            "a\u{a0}b",
+            &"x".repeat(129),
+        ] {
             assert!(UserId::parse(bad).is_none(), "{bad:?}");
         }
     }

@@ -231,4 +231,11 @@ pub const MUTANTS: &[Mutant] = &[
         to: "byte.is_ascii_graphic() || byte != b'#'",
         tests: &["it::fuzz::g9_i14_f46_f51_f52_a_damaged_http_event_gets_an_answer_below_500"],
     },
+    Mutant {
+        name: "an id may begin with a byte order mark",
+        file: "shared/src/id.rs",
+        from: "c.is_control() || c == '\\u{feff}'",
+        to: "c.is_control() || c == '\\u{fefe}'",
+        tests: &["shared::id::tests::ids_keep_their_rule"],
+    },
 ];
