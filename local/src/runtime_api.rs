@@ -142,7 +142,8 @@ async fn next(State(shared): State<Arc<Shared>>) -> Response<Body> {
     });
     // A connection that breaks while it waits takes no event with it.
     let Some(invocation) = shared.events.lock().await.recv().await else {
-        return status(StatusCode::GONE);
+        // Its process is about to be ended, as on AWS without another word.
+        return std::future::pending().await;
     };
     let now = SystemTime::now()
         .duration_since(UNIX_EPOCH)

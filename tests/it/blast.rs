@@ -25,8 +25,8 @@ use crate::tasks::{Field, NOTHING_LEFT, batch, minute};
 const ROWS: usize = 25;
 /// Writes at the same time.
 const WRITES: usize = 4;
-/// Instances that run steps: fewer than the stream's ten, because two cores have no use for more.
-const INSTANCES: usize = 3;
+/// Instances that run steps: one partition after another, so that their times can be compared.
+const INSTANCES: usize = 1;
 /// How often the stream brings a step again, and the most sweeps.
 const RETRIES: usize = 5;
 const SWEEPS: i64 = 10;
@@ -277,12 +277,24 @@ async fn i4_a_blast_at_the_end_of_quiet_hours_tells_everybody_once_and_is_spread
     assert_eq!(field.count(sent, &values).await, blast.rows);
 
     let (most, mean) = (work.iter().max().unwrap(), users / usize::from(SHARDS));
-    let longest = times.iter().max().unwrap();
     let total: Duration = times.iter().sum();
+    let part = total / u32::from(SHARDS);
+    let longest = times.iter().max().unwrap();
+    // Of each partition its time against what its tasks take by the mean.
+    let by_tasks = times.iter().zip(work).map(|(time, tasks)| {
+        let tasks = u32::try_from(tasks).unwrap_or(u32::MAX);
+        let all = u32::try_from(users).unwrap_or(u32::MAX);
+        time.div_duration_f64(total) * f64::from(all) / f64::from(tasks.max(1))
+    });
+    let by_tasks: Vec<String> = by_tasks.map(|share| format!("{share:.2}")).collect();
+    println!(
+        "time of each partition for its tasks: {}",
+        by_tasks.join(" ")
+    );
     println!(
         "{users} users written in {written:.1?}, told in {swept:.1?}, {twice} of them twice; of {SHARDS} partitions the largest has {most} tasks, \
-         the mean is {mean}; the slowest took {longest:.2?}, the mean is {:.2?}",
-        total / u32::from(SHARDS)
+         the mean is {mean}; the slowest took {longest:.2?}, {:.2} of its part of {part:.2?}",
+        longest.div_duration_f64(part)
     );
     // A tenth more than its share; a few users are spread as well as chance does it.
     let share = if mean >= 1_000 {
