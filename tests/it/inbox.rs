@@ -89,6 +89,7 @@ async fn f41_what_arrives_while_paging_moves_nothing() {
     assert_eq!(both.concat(), before);
 }
 
+#[cfg(feature = "proof")]
 #[tokio::test(flavor = "multi_thread")]
 async fn f41_pages_of_1_to_100_miss_and_repeat_nothing_whatever_arrives_between_them() {
     let ground = Ground::new().await;

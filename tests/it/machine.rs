@@ -1,7 +1,7 @@
 //! I8 and I9 as a state machine: random steps against the real store, every reply compared with a model in memory.
 //!
 //! A life is a run of steps for two users of its own, under a clock of its own that only the steps move. `cargo test`
-//! takes 2,000 steps; `TIDINGS_STEPS=100000` takes as many as it says. What fails prints the seed of its life, and
+//! takes 1,000 steps; `TIDINGS_STEPS=100000` takes as many as it says. What fails prints the seed of its life, and
 //! `TIDINGS_SEED=<seed>` lives that one again.
 //!
 //! A new kind of step is a variant of [`Step`], a line in [`STEPS`], and a method of [`Life`] that asks both the store
@@ -331,7 +331,7 @@ async fn i8_i9_every_reply_is_what_the_model_says() {
     let ground = Ground::new().await;
     let client = ground.client().clone();
     let store = Store::new(client.clone(), client, ground.table().to_owned());
-    let steps = number("TIDINGS_STEPS").unwrap_or(2_000);
+    let steps = number("TIDINGS_STEPS").unwrap_or(1_000);
     let seeds: Vec<u64> = match number("TIDINGS_SEED") {
         Some(seed) => vec![seed],
         None => (1..=steps.div_ceil(LIFE as u64)).collect(),

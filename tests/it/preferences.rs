@@ -317,6 +317,7 @@ async fn a_mute_that_is_over_is_not_shown_and_goes_with_the_next_write() {
     assert_eq!(planted(stack, &user).await, 0);
 }
 
+#[cfg(feature = "proof")]
 #[tokio::test]
 async fn a_push_that_is_not_wanted_is_skipped_with_the_reason() {
     let stack = shared();

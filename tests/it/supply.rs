@@ -96,6 +96,7 @@ fn f61_a_bad_licence_a_strange_place_and_a_banned_crate_are_found() {
     assert_eq!(strangers(&other).len(), 1);
 }
 
+#[cfg(feature = "proof")]
 #[test]
 fn the_bill_of_materials_has_everything_that_is_shipped_and_is_whole() {
     let bill = bill(&root()).unwrap();

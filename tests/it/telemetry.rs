@@ -106,6 +106,7 @@ async fn an_invocation_is_one_small_line_that_says_what_it_did() {
     assert!(bytes <= 290, "{bytes} bytes: {second}");
 }
 
+#[cfg(feature = "proof")]
 #[tokio::test(flavor = "multi_thread")]
 async fn a_batch_of_a_hundred_is_told_in_twenty_bytes_for_each() {
     let field = Field::new().await;
