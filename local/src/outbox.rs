@@ -2,6 +2,7 @@
 
 use crate::clock;
 use crate::error::Error;
+use crate::output::log as function_log;
 use crate::queue;
 use crate::state::{self, State};
 use axum::Router;
@@ -61,6 +62,7 @@ pub fn router(state: State, pages: Vec<Page>) -> Router {
         .route("/_local/outbox", get(outbox))
         .route("/_local/endpoints", get(endpoints))
         .route("/_local/queues/{name}", get(messages))
+        .route("/_local/log", get(log))
         .route(
             "/_local/clock",
             get(clock::page::show).post(clock::page::forward),
@@ -76,6 +78,15 @@ pub fn router(state: State, pages: Vec<Page>) -> Router {
         router = router.route(&path, get(serve));
     }
     router.layer(middleware::from_fn(guard)).with_state(state)
+}
+
+/// What the functions wrote, as they wrote it: each line behind its function's name.
+async fn log() -> String {
+    let lines = function_log().into_iter();
+    let lines: Vec<String> = lines
+        .map(|(function, line)| format!("{function} {line}"))
+        .collect();
+    lines.join("\n")
 }
 
 /// Says on every answer that it is neither to be kept nor framed nor loaded from elsewhere.

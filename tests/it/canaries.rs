@@ -146,7 +146,11 @@ async fn f59_no_secret_and_no_content_is_in_a_log_an_error_or_a_queue() {
     })
     .await;
 
-    let log = stack.log();
+    // What the stack shows, and what the functions wrote, metrics among it.
+    let url = format!("{}/_local/log", stack.api());
+    let written = reqwest::get(url).await.unwrap().text().await.unwrap();
+    assert!(written.contains("CloudWatchMetrics"));
+    let log = stack.log() + &written;
     let told: Vec<&str> = log.lines().filter(|line| line.contains(CANARY)).collect();
     assert!(told.is_empty(), "{told:#?}");
     let token = stack.sign(&stack.user_claims(&user));
