@@ -236,6 +236,15 @@ async fn collect(token: &str, mut after: i64, end: watch::Receiver<bool>) -> Vec
     }
 }
 
+/// Of each partition its time against what its tasks take by the mean.
+fn by_tasks(times: &[Duration], work: &[usize]) -> Vec<String> {
+    let count = |tasks: usize| f64::from(u32::try_from(tasks).unwrap());
+    let mean = times.iter().sum::<Duration>().as_secs_f64() / count(work.iter().sum());
+    let each = times.iter().zip(work);
+    each.map(|(time, tasks)| format!("{:.2}", time.as_secs_f64() / count(*tasks) / mean))
+        .collect()
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn i4_a_blast_at_the_end_of_quiet_hours_tells_everybody_once_and_is_spread_evenly() {
     let users = users();
@@ -280,13 +289,7 @@ async fn i4_a_blast_at_the_end_of_quiet_hours_tells_everybody_once_and_is_spread
     let total: Duration = times.iter().sum();
     let part = total / u32::from(SHARDS);
     let longest = times.iter().max().unwrap();
-    // Of each partition its time against what its tasks take by the mean.
-    let by_tasks = times.iter().zip(work).map(|(time, tasks)| {
-        let tasks = u32::try_from(tasks).unwrap_or(u32::MAX);
-        let all = u32::try_from(users).unwrap_or(u32::MAX);
-        time.div_duration_f64(total) * f64::from(all) / f64::from(tasks.max(1))
-    });
-    let by_tasks: Vec<String> = by_tasks.map(|share| format!("{share:.2}")).collect();
+    let by_tasks = by_tasks(&times, &work);
     println!(
         "time of each partition for its tasks: {}",
         by_tasks.join(" ")
