@@ -143,6 +143,9 @@ impl Outcome {
             .values()
             .any(|device| device.state == State::Sent);
         self.state = Some(if served { State::Partial } else { state });
+        // Of the devices that had nothing it says no longer by itself that the time was over.
+        let late = (served && state == State::Expired).then_some(Reason::Expired);
+        let reason = reason.or(late);
         self.reason = reason.map(|reason| reason.word().to_owned());
     }
 
@@ -196,8 +199,10 @@ impl Outcome {
             }
         }
         let served = self.devices.values().any(|d| d.state == State::Sent);
-        if served && self.state.is_some_and(|state| state != State::Sent) {
-            self.state = Some(State::Partial);
+        if let Some(state) = self.state.filter(|state| served && *state != State::Sent) {
+            let known = self.reason.take();
+            self.end(state, None);
+            self.reason = known.or(self.reason.take());
         }
     }
 
@@ -214,5 +219,40 @@ impl Outcome {
         if state == State::Dead {
             self.reason = self.devices.values().find_map(|d| d.reason.clone());
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn served() -> Outcome {
+        let sent = DeviceOutcome {
+            state: State::Sent,
+            message_id: None,
+            reason: None,
+        };
+        let phone = DeviceId::parse("phone").unwrap();
+        Outcome {
+            devices: BTreeMap::from([(phone, sent)]),
+            ..Outcome::default()
+        }
+    }
+
+    #[test]
+    fn i4_what_was_too_late_for_one_device_and_not_for_another_says_so() {
+        let expired = |outcome: &Outcome| {
+            assert_eq!(outcome.state, Some(State::Partial));
+            assert_eq!(outcome.reason.as_deref(), Some("expired"));
+        };
+        // One device was served, and time was over for what waited.
+        let mut outcome = served();
+        outcome.end(State::Expired, None);
+        expired(&outcome);
+        // Time was over for one delivery, when another one had served a device.
+        let mut outcome = Outcome::default();
+        outcome.end(State::Expired, None);
+        outcome.add(&served());
+        expired(&outcome);
     }
 }

@@ -372,7 +372,7 @@ fn judge(world: &World, mut report: Report) -> Result<Report, String> {
                     "{pair:?}: taken {accepted} times, unclear {ambiguous}"
                 ));
             }
-            if accepted == 0 && note.retracted.is_none() && !is_told(note, state) {
+            if accepted == 0 && note.retracted.is_none() && !is_told(note, endpoint, row) {
                 return Err(format!("{pair:?} is lost: {row}"));
             }
         }
@@ -381,11 +381,15 @@ fn judge(world: &World, mut report: Report) -> Result<Report, String> {
 }
 
 /// Whether the table says why a device did not get it.
-fn is_told(note: &Note, state: &str) -> bool {
-    match state {
-        "expired" | "dead" => true,
+fn is_told(note: &Note, endpoint: &str, row: &Value) -> bool {
+    let outcome = &row["po"]["M"];
+    let device = format!("d{}", endpoint.rsplit('-').next().unwrap());
+    let says = |outcome: &Value| outcome["w"]["S"].is_string();
+    match outcome["s"]["S"].as_str() {
+        Some("expired") => true,
+        Some("dead" | "partial") => says(outcome) || says(&outcome["d"]["M"][device]["M"]),
         // Rather none than two.
-        "unknown" | "partial" => note.once,
+        Some("unknown") => note.once,
         _ => false,
     }
 }
