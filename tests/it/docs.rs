@@ -114,6 +114,7 @@ fn every_path_that_a_document_names_exists() {
         "docs/ARCHITECTURE.md",
         "docs/MIGRATION.md",
         "docs/OPERATIONS.md",
+        "docs/PERFORMANCE.md",
         "docs/RELIABILITY.md",
         "docs/TESTING.md",
     ] {
@@ -134,6 +135,19 @@ fn every_path_that_a_document_names_exists() {
 }
 
 #[test]
+fn every_line_of_the_performance_page_is_measured_or_said_not_to_be() {
+    let page = fs::read_to_string(root().join("docs/PERFORMANCE.md")).unwrap();
+    let (measured, all) = page.split_once("\n## Every line\n").unwrap();
+    for line in 1..=19 {
+        let row = all.split_once(&format!("\n| P{line} | "));
+        let (_, row) = row.unwrap_or_else(|| panic!("P{line} is not named"));
+        let by_bench = row.lines().next().unwrap().contains("`bench`");
+        let is_there = measured.contains(&format!("\n| P{line} | "));
+        assert_eq!(by_bench, is_there, "P{line}");
+    }
+}
+
+#[test]
 fn the_changelogs_newest_version_is_the_workspaces() {
     let changelog = fs::read_to_string(root().join("CHANGELOG.md")).unwrap();
     let newest = changelog
@@ -151,14 +165,8 @@ fn the_changelogs_newest_version_is_the_workspaces() {
 #[test]
 fn the_readme_states_the_number_of_crates_and_no_path_of_a_machine() {
     let tree = Command::new("cargo")
-        .args([
-            "tree",
-            "--workspace",
-            "--edges",
-            "normal,build",
-            "--prefix",
-            "none",
-        ])
+        // Of what `cargo run` builds: the default members.
+        .args(["tree", "--edges", "normal,build", "--prefix", "none"])
         .args(["--format", "{p}", "--offline", "--locked"])
         .current_dir(root())
         .output()

@@ -1,0 +1,161 @@
+//! What a program takes before it is asked anything: start, package, memory.
+
+use std::process::Command;
+
+use crate::Outcome;
+use crate::lines::{CREATE, PUSH, until};
+use crate::programs::Programs;
+use crate::runtime::{How, Work};
+use crate::table::{Row, float, instructions, median, megabytes, time};
+
+/// Starts of each program.
+const STARTS: usize = 15;
+
+/// Until the first answer; and what setting TLS up adds, as far as that goes without a server that Amazon's roots vouch for.
+pub fn cold(programs: &Programs) -> Outcome<Vec<Row>> {
+    let nothing = until(programs, &programs.creating("peer-nothing")?, 1)?;
+    let bare = until(programs, &programs.creating("peer-put")?, 1)?;
+    let mut rows = Vec::new();
+    for work in [programs.creating(CREATE)?, programs.reading()?] {
+        let ours = until(programs, &work, 1)?;
+        rows.push(Row {
+            line: "P1",
+            what: format!(
+                "{}: exec to the end of the first request, without TLS",
+                work.name
+            ),
+            peer: format!(
+                "bare PutItem: {} (does nothing: {})",
+                instructions(bare),
+                instructions(nothing)
+            ),
+            ours: instructions(ours),
+            ratio: Some(ours / bare),
+            target: "≤ 4.5 M with TLS".to_owned(),
+            is_met: None,
+        });
+    }
+    let plain = programs.creating(CREATE)?;
+    let secure = Work {
+        is_secure: true,
+        ..plain.clone()
+    };
+    let plain = until(programs, &plain, 0)?;
+    let secure = until(programs, &secure, 0)?;
+    rows.push(Row {
+        line: "P1",
+        what: format!(
+            "{CREATE}: exec to its question for an event, with TLS until the server hangs up"
+        ),
+        peer: format!("without TLS: {}", instructions(plain)),
+        ours: instructions(secure),
+        ratio: Some(secure / plain),
+        target: String::new(),
+        is_met: None,
+    });
+    Ok(rows)
+}
+
+/// Until a program asks for its first event.
+pub fn times(programs: &Programs) -> Outcome<Vec<Row>> {
+    let mut works = vec![
+        programs.creating("peer-nothing")?,
+        programs.creating(CREATE)?,
+        programs.reading()?,
+        programs.pushing(PUSH)?,
+    ];
+    works.extend(programs.python("put.py", &works[1]));
+    let mut turns = vec![Vec::new(); works.len()];
+    for _ in 0..STARTS {
+        for (work, times) in works.iter().zip(&mut turns) {
+            let run = programs.run(work, 0, How::Plain)?;
+            times.push(float(run.marks[0].cpu));
+        }
+    }
+    let times: Vec<f64> = turns.into_iter().map(median).collect();
+    let nothing = times[0];
+    let rows = works.iter().zip(&times).skip(1).take(3);
+    let rows = rows.map(|(work, ours)| Row {
+        line: "P2",
+        what: format!("{}: processor time until it asks for an event", work.name),
+        peer: format!("does nothing: {}", time(nothing)),
+        ours: time(*ours),
+        ratio: Some(ours / nothing),
+        target: "≤ 2×".to_owned(),
+        is_met: Some(*ours <= 2.0 * nothing),
+    });
+    let mut rows: Vec<Row> = rows.collect();
+    if let Some(python) = times.get(4) {
+        rows.push(Row {
+            line: "P2",
+            what: format!("{CREATE}: the same"),
+            peer: format!("Python + boto3: {}", time(*python)),
+            ours: time(times[1]),
+            ratio: Some(times[1] / python),
+            target: "≤ 1/35".to_owned(),
+            is_met: Some(times[1] <= python / 35.0),
+        });
+    }
+    Ok(rows)
+}
+
+/// The size of a program, and of its package.
+fn sizes(programs: &Programs, name: &str) -> Outcome<(u64, u64)> {
+    let file = programs.file(name);
+    // A zip has the same compression, and a hundred bytes more.
+    let packed = Command::new("gzip").arg("-6c").arg(&file).output()?.stdout;
+    Ok((
+        std::fs::metadata(&file)?.len(),
+        u64::try_from(packed.len())?,
+    ))
+}
+
+/// The programs as they are deployed.
+pub fn packages(programs: &Programs) -> Outcome<Vec<Row>> {
+    let nothing = sizes(programs, "peer-nothing")?;
+    let rows = programs.functions.iter().map(|name| {
+        let ours = sizes(programs, name)?;
+        let text = |(whole, packed)| format!("{}, zip {}", megabytes(whole), megabytes(packed));
+        Ok(Row {
+            line: "P11",
+            what: name.clone(),
+            peer: format!("does nothing: {}", text(nothing)),
+            ours: text(ours),
+            ratio: Some(float(ours.0) / float(nothing.0)),
+            target: "≤ 5.5 MB, zip ≤ 2.5 MB".to_owned(),
+            is_met: Some(ours.0 <= 5_500_000 && ours.1 <= 2_500_000),
+        })
+    });
+    rows.collect()
+}
+
+/// Resident memory, and whether it grows.
+pub fn memory(programs: &Programs) -> Outcome<Vec<Row>> {
+    const EARLY: usize = 1_000;
+    const LATE: usize = 10_000;
+    let nothing = programs.run(&programs.creating("peer-nothing")?, EARLY, How::Plain)?;
+    let nothing = nothing.marks[EARLY].memory;
+    let megabytes = |kilobytes: u64| megabytes(kilobytes * 1_024);
+    let works = [
+        (programs.creating(CREATE)?, LATE),
+        (programs.reading()?, LATE),
+        (programs.pushing(PUSH)?, EARLY),
+    ];
+    let rows = works.map(|(work, most)| {
+        let marks = programs.run(&work, most, How::Plain)?.marks;
+        let (early, late) = (marks[EARLY].memory, marks[most].memory);
+        let growth = 100.0 * (float(late) / float(early) - 1.0);
+        let grown = (most > EARLY).then(|| format!(", {growth:+.1} % to {most}"));
+        let target = "≤ 10 MB, growth ≤ 1 %".to_owned();
+        Ok(Row {
+            line: "P12",
+            what: format!("{}: resident after {EARLY} invocations", work.name),
+            peer: format!("does nothing: {}", megabytes(nothing)),
+            ours: format!("{}{}", megabytes(early), grown.unwrap_or_default()),
+            ratio: Some(float(early) / float(nothing)),
+            target,
+            is_met: Some(early * 1_024 <= 10_000_000 && growth <= 1.0),
+        })
+    });
+    rows.into_iter().collect()
+}
