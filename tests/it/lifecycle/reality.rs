@@ -7,14 +7,13 @@ use shared::device::Announcement;
 use shared::devices::{self, Arrival, Notice};
 use shared::error::Error;
 use shared::id::{NotificationId, UserId, fingerprint};
-use shared::notification::{Content, Notification, Recipient};
-use shared::outcome::Outcome;
-use shared::push_options::Push;
+use shared::notification::Notification;
 use tokio::net::TcpListener;
 use tokio::task::JoinSet;
 
 use super::Life;
 use super::model::{Change, Place, View};
+use crate::ground::plain;
 
 const APPLICATION: &str = "arn:aws:sns:us-east-1:000000000000:app/GCM/local";
 
@@ -35,29 +34,8 @@ pub async fn stand_in(data: &std::path::Path) -> (String, JoinSet<std::io::Resul
 
 pub fn notification(user: &UserId, id: NotificationId, now: i64) -> Notification {
     Notification {
-        recipient: Recipient::User(user.clone()),
-        id,
-        content: Content {
-            kind: "t".to_owned(),
-            title: Some("Hello".to_owned()),
-            body: None,
-            actor: None,
-            group: None,
-            link: None,
-            image: None,
-            data: None,
-            occurred_at: None,
-            origin_device: None,
-            push: Push::default(),
-        },
         expires_at: now / 1_000 + 86_400,
-        read_at: None,
-        seen_at: None,
-        archived_at: None,
-        dedupe_key: None,
-        schedule_id: None,
-        outcome: Outcome::default(),
-        carried_at: None,
+        ..plain(user, id)
     }
 }
 
