@@ -9,25 +9,19 @@ use serde_json::json;
 
 use crate::crashes::full;
 use crate::fan_out::{job, note, owners};
-use crate::ground::create;
+use crate::ground::{create, processes};
 use crate::tasks::{Field, NOTHING_LEFT, batch};
 use crate::topics::users;
 
 /// The largest memory that the one process of this name with this table has had, in KB.
 fn peak(binary: &str, table: &str) -> u64 {
-    let mut found = Vec::new();
-    for entry in fs::read_dir("/proc").unwrap().flatten() {
-        let file = |name: &str| fs::read(entry.path().join(name)).unwrap_or_default();
-        let text = |name: &str| String::from_utf8_lossy(&file(name)).into_owned();
-        if text("cmdline").contains(binary) && text("environ").contains(table) {
-            let status = text("status");
-            let line = status.lines().find(|line| line.starts_with("VmHWM:"));
-            let kilobytes = line.and_then(|line| line.split_whitespace().nth(1));
-            found.push(kilobytes.unwrap().parse().unwrap());
-        }
-    }
-    assert_eq!(found.len(), 1, "{binary}: {found:?}");
-    found[0]
+    let [process] = &processes(binary, table)[..] else {
+        panic!("one process of {binary}");
+    };
+    let status = fs::read_to_string(process.join("status")).unwrap();
+    let line = status.lines().find(|line| line.starts_with("VmHWM:"));
+    let kilobytes = line.and_then(|line| line.split_whitespace().nth(1));
+    kilobytes.unwrap().parse().unwrap()
 }
 
 /// Tells so many members in one process. Returns its memory, and the write units of the steps.

@@ -2,6 +2,8 @@
 //! what these functions put there.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::fs;
+use std::path::PathBuf;
 
 use aws_sdk_dynamodb::config::{Credentials, Region};
 use aws_sdk_dynamodb::types::AttributeValue;
@@ -330,4 +332,15 @@ pub fn stored(reply: &Reply) -> Vec<RowKey> {
     let mut found = Vec::new();
     walk(&reply.body, &mut found);
     found
+}
+
+/// What `/proc` says of the processes of a function, known by its own table or endpoint.
+pub fn processes(binary: &str, own: &str) -> Vec<PathBuf> {
+    let is_it = |folder: &PathBuf| {
+        let file = |name: &str| fs::read(folder.join(name)).unwrap_or_default();
+        let has = |name: &str, text: &str| String::from_utf8_lossy(&file(name)).contains(text);
+        has("cmdline", binary) && has("environ", own)
+    };
+    let all = fs::read_dir("/proc").unwrap().flatten();
+    all.map(|entry| entry.path()).filter(is_it).collect()
 }
