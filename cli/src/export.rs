@@ -14,7 +14,7 @@ use shared::clock::{pause, wall};
 use shared::id::UserId;
 use shared::moving;
 use shared::store::{Cursor, Part};
-use std::collections::HashSet;
+use std::collections::BTreeSet;
 use std::fs::{File, OpenOptions};
 use std::io::{Seek as _, SeekFrom, Write};
 use std::path::{Path, PathBuf};
@@ -228,7 +228,7 @@ async fn lines(
         None => store.scan(segment, cursor, limit, wall()).await?,
     };
     let users = part.notifications.iter().filter_map(moving::user);
-    let users: HashSet<UserId> = users.cloned().collect();
+    let users: BTreeSet<UserId> = users.cloned().collect();
     let abouts = store.abouts(users).await?;
     let mut text = String::new();
     for notification in &part.notifications {

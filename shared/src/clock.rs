@@ -6,7 +6,7 @@ use std::time::{Duration, SystemTime};
 use jiff::{SignedDuration, Timestamp};
 use tokio::time::Instant;
 
-use crate::aws;
+use crate::{aws, random};
 
 /// What the wall clock shows: the real time, and as far ahead of it as the environment says.
 pub fn wall() -> Timestamp {
@@ -70,8 +70,7 @@ impl Clock {
 /// again, so that many who lost the same race do not run in step.
 pub async fn pause(attempt: u32) {
     let base = 25 * 4u64.saturating_pow(attempt.saturating_sub(1));
-    let jitter = getrandom::u32().map_or(0, |random| u64::from(random) % base);
-    tokio::time::sleep(Duration::from_millis(base + jitter)).await;
+    tokio::time::sleep(Duration::from_millis(base + random::below(base))).await;
 }
 
 #[cfg(test)]

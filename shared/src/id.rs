@@ -9,6 +9,8 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use ulid::Ulid;
 
+use crate::random;
+
 /// The longest user or device id, in bytes.
 pub const MAX_ID_BYTES: usize = 128;
 
@@ -124,7 +126,7 @@ impl NotificationId {
     /// If the operating system gives no random bytes, which Linux does from boot on.
     pub fn draw(at: Timestamp) -> NotificationId {
         let mut tail = [0; 10];
-        getrandom::fill(&mut tail).expect("the operating system gives random bytes");
+        random::fill(&mut tail);
         NotificationId::new(at, tail)
     }
 

@@ -2,7 +2,7 @@
 //!
 //! The modules stand in one line; each may use what stands before it, never what stands after:
 //!
-//! `error` ← `id`, `clock`, `json`, `outgoing` ← `contract`, `metrics`, `signing` ←
+//! `error`, `random` ← `id`, `clock`, `json`, `outgoing` ← `contract`, `metrics`, `signing` ←
 //! `secrets`, `queue` ← `push_options`, `outcome`, `device`, `mutes`,
 //! `quiet_hours` ← `preferences`, `notification`, `page` ← `marks`, `filter`, `fold`, `task`, `event` ← `rules` ←
 //! `store` ← `broadcast`, `create`, `inbox`, `moving`, `rulebook`, `sns` ← `devices` ← `push`, `stream` ← `http`, `aws`, `telemetry`
@@ -37,6 +37,7 @@ pub mod push;
 pub mod push_options;
 pub mod queue;
 pub mod quiet_hours;
+pub mod random;
 pub mod rulebook;
 pub mod rules;
 pub mod secrets;

@@ -28,7 +28,14 @@ fn number(name: &str) -> Option<u64> {
     Some(given.parse().expect("a number"))
 }
 
-/// Runs the worlds of each seed, each under a paused clock of its own, and returns what they came to.
+/// Runs one world under a paused clock of its own.
+fn alone<Report>(run: impl Future<Output = Report>) -> Report {
+    let mut runtime = tokio::runtime::Builder::new_current_thread();
+    let runtime = runtime.enable_all().start_paused(true).build().unwrap();
+    runtime.block_on(run)
+}
+
+/// Runs the worlds of each seed and returns what they came to.
 fn worlds<Report, Run>(name: &str, run: impl Fn(u64, usize) -> Run + Sync) -> Vec<Report>
 where
     Report: Send + Debug,
@@ -51,12 +58,7 @@ where
         for _ in 0..THREADS {
             scope.spawn(|| {
                 while let Some(seed) = { left.lock().unwrap().next() } {
-                    let runtime = tokio::runtime::Builder::new_current_thread()
-                        .enable_all()
-                        .start_paused(true)
-                        .build()
-                        .unwrap();
-                    let report = runtime.block_on(run(seed, world)).unwrap_or_else(|broken| {
+                    let report = alone(run(seed, world)).unwrap_or_else(|broken| {
                         panic!(
                             "{broken}\nrepeat it: TIDINGS_SEED={seed} TIDINGS_STEPS={world} cargo test \
                              --workspace --features proof --test it -- {name}"
@@ -111,22 +113,34 @@ fn pushed(reports: &[pushes::Report]) -> (u64, u64) {
     (repeats, ambiguous)
 }
 
+/// Everything that pushes meet.
+const TROUBLE: Trouble = Trouble {
+    faults: Faults {
+        table: 40,
+        sns: 30,
+        unclear: 60,
+        lost: true,
+    },
+    kills: 8,
+    copies: 8,
+    odd: true,
+};
+
+#[test]
+fn g13_a_seed_repeats_every_call_of_its_world() {
+    let keys = |seed| alone(keys::run(seed, 60)).unwrap();
+    assert_eq!(keys(7), keys(7));
+    assert_ne!(keys(7).trace, keys(8).trace);
+    let pushes = |seed| alone(pushes::run(seed, 120, TROUBLE)).unwrap();
+    assert_eq!(pushes(7), pushes(7));
+    assert_ne!(pushes(7).trace, pushes(8).trace);
+}
+
 #[test]
 fn g2_g4_i4_i5_i6_i7_pushes_under_kills_copies_and_lost_answers_are_none_lost_and_repeats_counted()
 {
-    let trouble = Trouble {
-        faults: Faults {
-            table: 40,
-            sns: 30,
-            unclear: 60,
-            lost: true,
-        },
-        kills: 8,
-        copies: 8,
-        odd: true,
-    };
     let reports = worlds("simulation::g2", |seed, count| {
-        pushes::run(seed, count, trouble)
+        pushes::run(seed, count, TROUBLE)
     });
     let (repeats, ambiguous) = pushed(&reports);
     assert!(0 < repeats && repeats <= ambiguous);

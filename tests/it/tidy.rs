@@ -22,7 +22,7 @@ const CLIENTS: &str = "shared/src/aws.rs";
 
 /// The modules of `shared`, in the order in which they may use each other.
 const LAYERS: &[&[&str]] = &[
-    &["error"],
+    &["error", "random"],
     &["id", "clock", "json", "outgoing"],
     &["contract", "metrics", "signing"],
     &["secrets", "queue"],

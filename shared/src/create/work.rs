@@ -17,6 +17,7 @@ use crate::clock::Clock;
 use crate::error::{Error, Result};
 use crate::id::{NotificationId, UserId, millis};
 use crate::notification::{Draft, Notification, Recipient};
+use crate::random;
 use crate::store::{FRESH, Found, Holder, PUTS_IN_FLIGHT, Put, Store, Written};
 
 /// From this age on nobody puts a row under a moment any more: who began while it was fresh has
@@ -340,8 +341,8 @@ async fn end_as_put(
 /// The pause of a step that has been held up for so long: the busier the table, the rarer it is asked, and never by all at once.
 fn breath(held_up: Duration) -> Duration {
     let base = (held_up / 4).clamp(GLANCE, LONGEST_BREATH);
-    let jitter = getrandom::u32().map_or(0.0, |random| f64::from(random) / f64::from(u32::MAX));
-    base.mul_f64(0.5 + jitter / 2.0)
+    let half = u64::try_from(base.as_millis() / 2).unwrap_or(0);
+    Duration::from_millis(half + random::below(half + 1))
 }
 
 /// Of several rows some may be stored, and an answer of 4xx says that nothing is.

@@ -1,6 +1,6 @@
 //! Delivering a batch: read, plan, publish to every device, record what became of it.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeSet, HashMap};
 use std::panic::AssertUnwindSafe;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -139,7 +139,7 @@ impl Pusher {
         clock: Clock,
         budget: Duration,
     ) -> Result<Vec<Result<(), Undone>>> {
-        let users: HashSet<UserId> = targets.iter().map(|(user, _)| user.clone()).collect();
+        let users: BTreeSet<UserId> = targets.iter().map(|(user, _)| user.clone()).collect();
         let (mut rows, abouts, broadcasts) = try_join!(
             self.store.notifications(targets),
             self.store.abouts(users),

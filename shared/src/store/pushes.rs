@@ -1,6 +1,6 @@
 //! What pushing reads and writes: rows by the batch, outcomes, records that cannot be decoded.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeSet, HashMap, HashSet};
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -69,8 +69,9 @@ impl Store {
         keys: Vec<Key>,
         projection: Option<&str>,
     ) -> Result<Vec<Item>> {
-        let distinct: HashSet<Key> = keys.into_iter().collect();
-        let distinct: Vec<Key> = distinct.into_iter().collect();
+        let mut seen = HashSet::new();
+        let mut distinct = keys;
+        distinct.retain(|key| seen.insert(key.clone()));
         let mut found = Vec::new();
         for chunk in distinct.chunks(BATCH) {
             let mut open: Vec<_> = chunk.iter().map(item_key).collect();
@@ -141,7 +142,7 @@ impl Store {
 
     /// What is kept of these users; who has nothing is left out, and a row that cannot be read is
     /// an error of its own.
-    pub async fn abouts(&self, wanted: HashSet<UserId>) -> Result<HashMap<UserId, Result<About>>> {
+    pub async fn abouts(&self, wanted: BTreeSet<UserId>) -> Result<HashMap<UserId, Result<About>>> {
         let keys = wanted.into_iter();
         let keys = keys.flat_map(|user| [Key::User(user.clone()), Key::Marks(user)]);
         let mut items: HashMap<UserId, Vec<Item>> = HashMap::new();

@@ -37,12 +37,13 @@ struct Asked {
 type Rows = BTreeSet<(String, String)>;
 
 /// What one simulation came to.
-#[derive(Debug, Default, Clone, Copy)]
+#[derive(Debug, Default, Clone, Copy, PartialEq)]
 pub struct Report {
     pub keys: usize,
     pub requests: usize,
     pub unanswered: usize,
     pub rows: usize,
+    pub trace: u64,
 }
 
 fn asked(index: usize, keys: usize, chance: &mut Chance) -> Asked {
@@ -187,6 +188,7 @@ fn compare(
     answers: &BTreeMap<usize, Rows>,
     mut report: Report,
 ) -> Result<Report, String> {
+    report.trace = world.ledger().trace;
     let mut stored = stored(world);
     for (index, asked) in asked.iter().enumerate() {
         let rows = stored.remove(&asked.name).unwrap_or_default();

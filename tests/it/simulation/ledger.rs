@@ -43,6 +43,8 @@ struct Running {
 #[derive(Default)]
 pub struct Ledger {
     calls: u64,
+    /// All calls until now, with their times and faults, in one number.
+    pub trace: u64,
     invocations: u64,
     running: BTreeMap<usize, Running>,
     /// Instance and notification → the call that read it last.

@@ -47,7 +47,7 @@ pub struct Trouble {
 }
 
 /// What one simulation came to.
-#[derive(Debug, Default, Clone, Copy)]
+#[derive(Debug, Default, Clone, Copy, PartialEq)]
 pub struct Report {
     pub notifications: usize,
     pub pairs: usize,
@@ -59,6 +59,7 @@ pub struct Report {
     pub parked: usize,
     pub retracted: usize,
     pub expired: usize,
+    pub trace: u64,
 }
 
 /// One instance of the function that pushes.
@@ -344,6 +345,7 @@ fn judge(world: &World, mut report: Report) -> Result<Report, String> {
     if let Some(broken) = ledger.broken.first() {
         return Err(broken.clone());
     }
+    report.trace = ledger.trace;
     (report.kills, report.overlaps) = (ledger.kills, ledger.overlaps);
     for (id, note) in &ledger.notes {
         let Some(row) = states.get(&**id) else {

@@ -3,10 +3,12 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
+use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
+use aws_sdk_dynamodb::config::retry::{RetryPartition, TokenBucket};
 use aws_sdk_dynamodb::config::{Credentials, Region};
 use aws_smithy_runtime_api::client::http::{
     HttpConnector, HttpConnectorFuture, SharedHttpConnector, http_client_fn,
@@ -85,8 +87,10 @@ impl fmt::Debug for World {
 }
 
 impl World {
-    /// A world with an empty table, at the beginning of 2026.
+    /// A world with an empty table, at the beginning of 2026. Whatever is drawn on this thread follows from its seed.
     pub fn new(seed: u64) -> Arc<World> {
+        shared::random::follow(seed);
+        fastrand::seed(seed);
         let tables = crate::events::template().tables;
         Arc::new(World {
             engine: Engine::in_memory(&tables).unwrap(),
@@ -104,6 +108,14 @@ impl World {
 
     pub fn ledger(&self) -> MutexGuard<'_, Ledger> {
         self.ledger.lock().unwrap()
+    }
+
+    /// Writes down what happens now.
+    fn trace(&self, what: &impl Hash) {
+        let mut hasher = DefaultHasher::new();
+        let mut ledger = self.ledger();
+        (ledger.trace, self.now().as_millisecond(), what).hash(&mut hasher);
+        ledger.trace = hasher.finish();
     }
 
     /// Every row, as the engine has it.
@@ -159,6 +171,8 @@ impl Wire {
         let connector = SharedHttpConnector::new(self.clone());
         let client = |retry: RetryConfig| {
             let connector = connector.clone();
+            // Each instance has a process of its own, and with it what its SDK may spend on repeats.
+            let partition = RetryPartition::custom("instance").token_bucket(TokenBucket::default());
             let timeouts = TimeoutConfig::builder()
                 .operation_attempt_timeout(Duration::from_millis(700))
                 .operation_timeout(Duration::from_millis(1_500));
@@ -169,6 +183,7 @@ impl Wire {
                 .http_client(http_client_fn(move |_, _| connector.clone()))
                 .timeout_config(timeouts.build())
                 .retry_config(retry)
+                .retry_partition(partition.build())
                 .endpoint_url("http://table");
             aws_sdk_dynamodb::Client::from_conf(config.build())
         };
@@ -288,6 +303,13 @@ impl HttpConnector for Wire {
             Some(operation) => wire.table_fault(&mut chance, operation),
             None => wire.sns_fault(&mut chance),
         };
+        wire.world.trace(&(
+            wire.instance,
+            invocation,
+            &operation,
+            fault as u8,
+            request.body().bytes().map(<[u8]>::len),
+        ));
         let body = request.body().bytes().unwrap_or_default().to_vec();
         let mut there = Duration::from_millis(1 + chance.next() % 8);
         let back = Duration::from_millis(1 + chance.next() % 8);
