@@ -275,7 +275,6 @@ impl Scope {
             ("AWS::Cognito::UserPool", "ProviderURL") => {
                 format!("https://cognito-idp.{REGION}.amazonaws.com/{name}")
             }
-            // For outputs, which nobody reads here.
             ("AWS::ApiGatewayV2::DomainName", "RegionalDomainName" | "RegionalHostedZoneId") => {
                 format!("{name}.{attribute}")
             }

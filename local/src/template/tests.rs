@@ -1,6 +1,7 @@
 //! What a template comes to, and what is refused by name.
 
 mod custom;
+mod deployment;
 mod sources;
 
 use super::*;
@@ -293,21 +294,6 @@ const CHANGES: &[(&str, &str, &str)] = &[
         "condition Unused",
     ),
     (
-        "Conditions:",
-        "Rules: {Asks: {Assertions: [{Assert: !Equals [!Ref Scope, x], AssertDescription: Scope must be x}]}}\nConditions:",
-        "rule Asks: Scope must be x",
-    ),
-    (
-        "Conditions:",
-        "Rules: {Asks: {Asserts: []}}\nConditions:",
-        "rule Asks: Asserts",
-    ),
-    (
-        "Conditions:",
-        "Rules: {Asks: {RuleCondition: !Equals [!Ref Scope, x], Assertions: [{Assert: !Equals [!Ref Nobody, x]}]}}\nConditions:",
-        "rule Asks: there is no Nobody",
-    ),
-    (
         "Condition: HasScope",
         "Condition: HasScope, DependsOn: [Api, Nobody]",
         "resource Unwanted: DependsOn",
@@ -362,34 +348,6 @@ fn the_longest_and_the_shortest_record_age_are_taken() {
         let age = template.streams[0].max_age.map(|age| age.as_secs());
         assert_eq!(age, expected);
     }
-}
-
-/// What CloudFormation would make beside what runs here, and what a deployment does.
-#[test]
-fn what_means_nothing_on_this_machine_is_passed_over() {
-    let resources = "
-  Pool: {Type: AWS::Cognito::UserPool, Condition: HasScope}
-  Client: {Type: AWS::Cognito::UserPoolClient, Properties: {UserPoolId: !Ref Pool}}
-  Domain: {Type: AWS::ApiGatewayV2::DomainName}
-  Mapping: {Type: AWS::ApiGatewayV2::ApiMapping, Properties: {Stage: !Ref Api.Stage, DomainName: !Ref Domain}}
-Outputs:
-  Target: {Condition: HasScope, Value: !GetAtt Domain.RegionalDomainName}
-Rules: {Asks: {RuleCondition: !Equals [!Ref Scope, x], Assertions: [{Assert: !Equals [!Ref Scope, y]}]}}
-";
-    let deployment = "Role: !GetAtt WorkRole.Arn
-      AutoPublishAlias: live
-      AutoPublishAliasAllProperties: true
-      VersionDescription: !Ref Scope
-      DeploymentPreference: {Type: AllAtOnce, Alarms: !If [HasScope, [a], [!Ref 'AWS::NoValue']]}
-      ReservedConcurrentExecutions: !If [HasScope, 1, !Ref 'AWS::NoValue']";
-    let text = GOOD
-        .replace(
-            "Outputs: {Url: {Value: !Sub 'https://${Api}'}}\n",
-            &resources[1..],
-        )
-        .replace("Role: !GetAtt WorkRole.Arn", deployment);
-    assert!(text.contains("Mapping:") && text.contains("AutoPublishAlias:"));
-    assert_eq!(check(&text).unwrap().functions.len(), 1);
 }
 
 #[test]
