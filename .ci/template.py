@@ -34,6 +34,7 @@ CONTROLS = [
     ('"dynamodb:DescribeStream", ', '"dynamodb:*", ', "permissions_are_by_name"),
     ('Action: "sns:CreatePlatformApplication"', 'Action: "sns:Publish"', "applications_are_created_and_nothing_else_without_a_name"),
     ("    AutoPublishAlias: live\n    DeploymentPreference:\n      Type: !Ref DeploymentType\n      Role: !GetAtt DeploymentRole.Arn\n", "    DeploymentPreference: {Enabled: false}\n", "sources_invoke_aliases"),
+    ("    AutoPublishAlias: live\n    DeploymentPreference:\n      Type: !Ref DeploymentType\n      Role: !GetAtt DeploymentRole.Arn\n", "    DeploymentPreference: {Enabled: false}\n", "routes_invoke_aliases"),
     ("      Role: !GetAtt DeploymentRole.Arn\n", "", "roles_are_written_out"),
     ("!If [IsGradual, [!Ref ReadInboxErrors, !Ref InvocationsFailed], [!Ref \"AWS::NoValue\"]]", "[]", "deployments_go_back_when_an_alarm_goes_off"),
     ('      VersionDescription: !Sub "${Architecture} ${XRay} ${RetentionDays}"\n', "", "versions_name_what_they_depend_on"),
