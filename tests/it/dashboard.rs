@@ -169,7 +169,7 @@ fn every_metric_that_an_alarm_or_the_dashboard_reads_exists_with_its_dimensions(
     let alarms = by_alarms(&template);
     assert!(shown.len() > 60 && alarms.len() > 20);
     for read in shown.iter().chain(&alarms) {
-        assert!(exists(&template, read), "{read:?}");
+        assert!(exists(&template, read), "{} reads {read:?}", read.reader);
     }
     // Whatever the functions write is shown, and each function.
     let names: BTreeSet<&str> = shown.iter().map(|read| &*read.name).collect();

@@ -50,6 +50,10 @@ fn versions(template: &Value) -> Vec<String> {
             parameters(template, &json!(parts)),
             parameters(template, &own["VersionDescription"]),
         );
+        // Routes, schedules and sources invoke the alias, if there is one.
+        if globals["AutoPublishAlias"] != "live" || !own["AutoPublishAlias"].is_null() {
+            found.push(format!("{id}: the alias of all"));
+        }
         if own["AutoPublishAliasAllProperties"] != true {
             found.push(format!("{id}: a version for each change of the template"));
         }
@@ -85,6 +89,11 @@ fn a_version_names_the_parameters_that_its_function_depends_on_and_no_others() {
             "!If [HasFcmSecret, fcm, \"-\"], ",
             "",
             "ManageDevices: FcmSecretArn is not told",
+        ),
+        (
+            "      AutoPublishAliasAllProperties: true\n",
+            "      AutoPublishAliasAllProperties: true\n      AutoPublishAlias: other\n",
+            "CreateNotifications: the alias of all",
         ),
         (
             "      AutoPublishAliasAllProperties: true\n",
