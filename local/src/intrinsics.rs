@@ -77,13 +77,18 @@ impl Scope {
     pub fn check_conditions(&self) -> Result<()> {
         (self.conditions.iter()).try_for_each(|(name, condition)| {
             let place = format!("condition {name}");
-            self.condition(condition, &place, 0).map(|_| ())
+            self.condition(condition, &place).map(|_| ())
         })
     }
 
     /// Whether the condition of this name holds.
     pub fn holds(&self, condition: &str, place: &str) -> Result<bool> {
-        self.condition(&json!({"Condition": condition}), place, 0)
+        self.condition(&json!({"Condition": condition}), place)
+    }
+
+    /// Whether this condition holds.
+    pub fn condition(&self, condition: &Value, place: &str) -> Result<bool> {
+        self.condition_at_depth(condition, place, 0)
     }
 
     fn at_depth(&self, value: &Value, place: &str, depth: usize) -> Result<Option<Value>> {
@@ -174,7 +179,7 @@ impl Scope {
             .and_then(|items| items.iter().map(text).collect()))
     }
 
-    fn condition(&self, value: &Value, place: &str, depth: usize) -> Result<bool> {
+    fn condition_at_depth(&self, value: &Value, place: &str, depth: usize) -> Result<bool> {
         check_depth(depth, place)?;
         let wrong = || Error::new(format!("{place}: a condition is not one: {value}"));
         let (name, argument) = value.as_object().and_then(intrinsic).ok_or_else(wrong)?;
@@ -184,13 +189,13 @@ impl Scope {
                 .conditions
                 .get(name)
                 .ok_or_else(|| Error::new(format!("{place}: there is no condition {name}")))?;
-            return self.condition(inner, place, depth + 1);
+            return self.condition_at_depth(inner, place, depth + 1);
         }
         let arguments = argument.as_array().ok_or_else(wrong)?;
         let all = || {
             arguments
                 .iter()
-                .map(|each| self.condition(each, place, depth + 1))
+                .map(|each| self.condition_at_depth(each, place, depth + 1))
                 .collect::<Result<Vec<_>>>()
         };
         match (name, arguments.as_slice()) {
@@ -227,6 +232,12 @@ impl Scope {
                 _ => resource.name.clone(),
             })));
         }
+        let api = name
+            .strip_suffix(".Stage")
+            .and_then(|id| self.resources.get(id));
+        if api.is_some_and(|api| api.kind == "AWS::Serverless::HttpApi") {
+            return Ok(Some(json!("$default")));
+        }
         let pseudo = match name {
             "AWS::NoValue" => return Ok(None),
             "AWS::AccountId" => ACCOUNT,
@@ -250,20 +261,23 @@ impl Scope {
             .ok_or_else(|| Error::new(format!("{place}: there is no resource {id}")))?;
         let name = &resource.name;
         Ok(match (resource.kind.as_str(), attribute) {
-            ("AWS::DynamoDB::Table", "Arn") => {
-                format!("arn:aws:dynamodb:{REGION}:{ACCOUNT}:table/{name}")
-            }
+            ("AWS::DynamoDB::Table", "Arn") => arn("dynamodb", &format!("table/{name}")),
             ("AWS::DynamoDB::Table", "StreamArn") => {
-                format!("arn:aws:dynamodb:{REGION}:{ACCOUNT}:table/{name}/stream/local")
+                arn("dynamodb", &format!("table/{name}/stream/local"))
             }
-            ("AWS::SQS::Queue", "Arn") => format!("arn:aws:sqs:{REGION}:{ACCOUNT}:{name}"),
+            ("AWS::SQS::Queue", "Arn") => arn("sqs", name),
             ("AWS::SQS::Queue", "QueueName") | ("AWS::SNS::Topic", "TopicName") => name.clone(),
             ("AWS::SNS::Topic", "TopicArn") => topic_arn(name),
             ("AWS::Serverless::Function", "Arn") => function_arn(name),
-            ("AWS::Logs::LogGroup", "Arn") => {
-                format!("arn:aws:logs:{REGION}:{ACCOUNT}:log-group:{name}:*")
-            }
+            ("AWS::Logs::LogGroup", "Arn") => arn("logs", &format!("log-group:{name}:*")),
             ("AWS::IAM::Role", "Arn") => format!("arn:aws:iam::{ACCOUNT}:role/{name}"),
+            ("AWS::CloudWatch::Alarm", "Arn") => arn("cloudwatch", &format!("alarm:{name}")),
+            ("AWS::Cognito::UserPool", "ProviderURL") => {
+                format!("https://cognito-idp.{REGION}.amazonaws.com/{name}")
+            }
+            ("AWS::ApiGatewayV2::DomainName", "RegionalDomainName" | "RegionalHostedZoneId") => {
+                format!("{name}.{attribute}")
+            }
             (kind, _)
                 if is_custom(kind)
                     && (place.contains(": property Environment")
@@ -316,12 +330,16 @@ impl Scope {
 
 /// The ARN of the function of this name.
 pub fn function_arn(name: &str) -> String {
-    format!("arn:aws:lambda:{REGION}:{ACCOUNT}:function:{name}")
+    arn("lambda", &format!("function:{name}"))
 }
 
 /// The ARN of the topic of this name.
 pub fn topic_arn(name: &str) -> String {
-    format!("arn:aws:sns:{REGION}:{ACCOUNT}:{name}")
+    arn("sns", name)
+}
+
+fn arn(service: &str, resource: &str) -> String {
+    format!("arn:aws:{service}:{REGION}:{ACCOUNT}:{resource}")
 }
 
 /// Whether a resource of this type is made by a function.

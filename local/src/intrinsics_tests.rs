@@ -21,6 +21,9 @@ Resources:
   Table: {{Type: AWS::DynamoDB::Table, Properties: {{}}}}
   Named: {{Type: AWS::DynamoDB::Table, Properties: {{TableName: !Sub 'things-${{Days}}'}}}}
   Queue: {{Type: AWS::SQS::Queue}}
+  Api: {{Type: AWS::Serverless::HttpApi}}
+  Late: {{Type: AWS::CloudWatch::Alarm}}
+  Pool: {{Type: AWS::Cognito::UserPool}}
 X: {expression}
 "
     );
@@ -40,6 +43,15 @@ fn each_function_resolves() {
         (
             "!GetAtt Queue.Arn",
             json!("arn:aws:sqs:us-east-1:000000000000:Queue"),
+        ),
+        ("!Ref Api.Stage", json!("$default")),
+        (
+            "!GetAtt Late.Arn",
+            json!("arn:aws:cloudwatch:us-east-1:000000000000:alarm:Late"),
+        ),
+        (
+            "!GetAtt Pool.ProviderURL",
+            json!("https://cognito-idp.us-east-1.amazonaws.com/Pool"),
         ),
         ("!Split [',', !Ref Origins]", json!(["a", "b"])),
         ("!Join ['-', [!Ref Days, x]]", json!("90-x")),

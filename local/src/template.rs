@@ -13,6 +13,7 @@ mod properties;
 mod queue;
 mod references;
 mod resources;
+mod rules;
 mod schedule;
 mod sqs;
 mod stream;
@@ -305,6 +306,7 @@ const SECTIONS: &[&str] = &[
     "Outputs",
     "Parameters",
     "Resources",
+    "Rules",
     "Transform",
 ];
 
@@ -340,6 +342,7 @@ impl Template {
         }
         let scope = Scope::new(&document, parameters)?;
         scope.check_conditions()?;
+        rules::check(&document, &scope)?;
         references::check(&document, &scope)?;
         resources::read(&document, &scope)
     }

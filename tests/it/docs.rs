@@ -211,12 +211,33 @@ fn every_metric_and_every_alarm_is_explained() {
     let alarms: Vec<&String> = alarms.map(|(id, _)| id).collect();
     assert!(alarms.len() > 10, "{alarms:?}");
     for id in alarms {
-        let entry = text.split_once(&format!("\n### {id}\n"));
-        let entry = entry.unwrap_or_else(|| panic!("{id} is not explained")).1;
+        // Alarms of one kind have one entry.
+        let is_its = |entry: &&str| {
+            let heading = entry.lines().next().unwrap_or_default();
+            heading.split(", ").any(|name| name == id)
+        };
+        let entry = text.split("\n### ").find(is_its);
+        let entry = entry.unwrap_or_else(|| panic!("{id} is not explained"));
         let entry = entry.split("\n#").next().unwrap();
         assert!(
             entry.contains("It means:") && entry.contains("```"),
             "{id}: {entry}"
+        );
+    }
+}
+
+#[test]
+fn every_parameter_of_the_template_is_explained() {
+    let documents = ["README.md", "docs/OPERATIONS.md"];
+    let text = documents.map(|name| fs::read_to_string(root().join(name)).unwrap());
+    let text = text.concat();
+    let template = fs::read_to_string(root().join("template.yaml")).unwrap();
+    let template = local::yaml::parse(&template).unwrap();
+    for name in template["Parameters"].as_object().unwrap().keys() {
+        let named = ["`", "=", " "].map(|end| format!("`{name}{end}"));
+        assert!(
+            named.iter().any(|name| text.contains(name)),
+            "{name} is not explained"
         );
     }
 }

@@ -30,9 +30,11 @@ mod codes;
 mod crashes;
 mod create;
 mod cursors;
+mod dashboard;
 #[cfg(feature = "proof")]
 mod dead;
 mod dedupe;
+mod deployment;
 mod devices;
 mod docs;
 mod document;
@@ -146,6 +148,7 @@ mod sweeps;
 mod table;
 mod tasks;
 mod telemetry;
+mod template_controls;
 mod template_rules;
 mod tidy;
 #[cfg(feature = "proof")]
@@ -156,4 +159,5 @@ mod topics;
 mod totality;
 #[cfg(feature = "proof")]
 mod troubles;
+mod versions;
 mod wire;

@@ -64,15 +64,21 @@ impl Reader<'_> {
             asynchronous: asynchronous::read(properties.inner("EventInvokeConfig")?)?,
         };
         let routes = self.events(properties.inner("Events")?, template)?;
+        // One version runs here, and is what an alias would name.
         properties.ignore(&[
+            "AutoPublishAlias",
+            "AutoPublishAliasAllProperties",
             "CodeUri",
+            "DeploymentPreference",
             "Description",
             "FunctionName",
             "Handler",
             "Policies",
+            "ReservedConcurrentExecutions",
             "Role",
             "Tags",
             "Tracing",
+            "VersionDescription",
         ]);
         properties.finish()?;
         template.functions.push(spec);

@@ -6,11 +6,18 @@ use crate::error::{Error, Result};
 use crate::intrinsics::{Scope, is_custom, section, topic_arn};
 use serde_json::{Map, Value, json};
 
-/// Resources that have no meaning on this machine: nothing is denied, logs go to the terminal, and nobody is woken.
+/// Resources that have no meaning on this machine: nothing is denied, logs go to the terminal, nobody is woken, tokens are signed by
+/// the stack's own key, and the API has no other name.
 const MEANINGLESS: &[&str] = &[
+    "AWS::ApiGatewayV2::ApiMapping",
+    "AWS::ApiGatewayV2::DomainName",
     "AWS::Budgets::Budget",
     "AWS::CloudWatch::Alarm",
     "AWS::CloudWatch::Dashboard",
+    "AWS::Cognito::UserPool",
+    "AWS::Cognito::UserPoolClient",
+    "AWS::Cognito::UserPoolDomain",
+    "AWS::Cognito::UserPoolResourceServer",
     "AWS::IAM::ManagedPolicy",
     "AWS::IAM::Policy",
     "AWS::IAM::Role",

@@ -1,6 +1,7 @@
 //! What a template comes to, and what is refused by name.
 
 mod custom;
+mod deployment;
 mod sources;
 
 use super::*;

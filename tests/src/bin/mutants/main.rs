@@ -6,6 +6,7 @@
 
 mod applications;
 mod broadcasts;
+mod deployment;
 mod devices;
 mod document;
 mod erase;
@@ -36,7 +37,7 @@ use tokio::process::Command;
 const LIMIT: Duration = Duration::from_mins(10);
 
 /// All of them.
-const LISTS: [&[Mutant]; 17] = [
+const LISTS: [&[Mutant]; 18] = [
     list::MUTANTS,
     inputs::MUTANTS,
     pushes::MUTANTS,
@@ -54,6 +55,7 @@ const LISTS: [&[Mutant]; 17] = [
     applications::MUTANTS,
     import::MUTANTS,
     broadcasts::MUTANTS,
+    deployment::MUTANTS,
 ];
 
 type Outcome<T> = Result<T, Box<dyn Error>>;

@@ -123,8 +123,8 @@ pub const MUTANTS: &[Mutant] = &[
     Mutant {
         name: "a route has no authorizer",
         file: "template.yaml",
-        from: "Path: \"/v1/events\", Auth: {Authorizer: Producers}",
-        to: "Path: \"/v1/events\"",
+        from: "Method: POST, Path: \"/v1/events\", Auth: {Authorizer: Producers}",
+        to: "Method: POST, Path: \"/v1/events\"",
         tests: &["it::template_rules::g12_the_template_keeps_its_rules"],
     },
 ];
