@@ -110,7 +110,10 @@ fn the_readmes_cost_is_what_the_program_prints() {
 fn every_path_that_a_document_names_exists() {
     let mut count = 0;
     for document in [
+        "CONTRIBUTING.md",
         "README.md",
+        "SECURITY.md",
+        "docs/APPS.md",
         "docs/ARCHITECTURE.md",
         "docs/MIGRATION.md",
         "docs/OPERATIONS.md",
@@ -155,6 +158,7 @@ fn the_changelogs_newest_version_is_the_workspaces() {
         .find_map(|line| line.strip_prefix("## "))
         .unwrap();
     let version = newest.split(' ').next().unwrap();
+    let version = version.trim_matches(['[', ']']);
     let manifest = fs::read_to_string(root().join("Cargo.toml")).unwrap();
     assert!(
         manifest.contains(&format!("version = \"{version}\"")),
