@@ -160,6 +160,8 @@ mod topics;
 #[cfg(feature = "proof")]
 mod totality;
 #[cfg(feature = "proof")]
+mod traces;
+#[cfg(feature = "proof")]
 mod troubles;
 mod versions;
 mod wire;
