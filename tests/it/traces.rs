@@ -2,12 +2,12 @@
 //! the end of quiet hours, and what rules make of events.
 
 use serde_json::{Value, json};
-use shared::task::AHEAD;
 
 use crate::broadcast_pushes::news;
+use crate::caller::eventually;
 use crate::event_log::event;
 use crate::fan_out::note;
-use crate::ground::{Http, RowKey, create, stored};
+use crate::ground::{Http, RowKey, create};
 use crate::stack::unique;
 use crate::tasks::{Field, ahead, batch};
 use crate::telemetry::{first_step, function, lines, traceparent};
@@ -24,7 +24,34 @@ fn named(trace: usize) -> Value {
     json!([traceparent(trace)[3..35]])
 }
 
+/// The row that an answer says was stored.
+fn key(answer: &Value) -> RowKey {
+    let text = |name: &str| answer["data"][0][name].as_str().unwrap();
+    (
+        format!("U#{}", text("recipient")),
+        format!("N#{}", text("id")),
+    )
+}
+
 impl Field {
+    /// Runs what is due in the first minute that has a task, this many seconds from now; the traces that it names.
+    async fn next_minute(&self, stack: &str, ahead: i64) -> Vec<Value> {
+        let minute = self.first_minute().await.unwrap();
+        self.set_cursor(minute - 1).await;
+        let variables = [("STACK_NAME", stack)];
+        let runner = self
+            .ground
+            .function_with("run-tasks", None, ahead, &variables);
+        self.sweep_with(&runner).await;
+        eventually("a line that names a trace", async || {
+            let lines = lines(stack, 1).await.into_iter();
+            let traces = lines.map(|mut line| line["traces"].take());
+            let traces: Vec<Value> = traces.filter(|traces| !traces.is_null()).collect();
+            (!traces.is_empty()).then_some(traces)
+        })
+        .await
+    }
+
     /// Sends as a producer in a trace; the answer.
     async fn traced(&self, body: &Value, trace: usize) -> Value {
         let request = create(None, body).header("traceparent", &traceparent(trace));
@@ -51,18 +78,9 @@ async fn a_schedule_keeps_its_trace_until_it_is_stored() {
         (&waits["step"], &waits["traceparent"]),
         (&json!("scheduled"), &json!(traceparent(1)))
     );
-    let minute = field.first_minute().await.unwrap();
-    field.set_cursor(minute - 1).await;
-    let variables = [("STACK_NAME", &*stack)];
-    let runner = field
-        .ground
-        .function_with("run-tasks", None, 3_700, &variables);
-    field.sweep_with(&runner).await;
+    assert_eq!(field.next_minute(&stack, 3_700).await, [named(1)]);
     let row = field.ground.inbox(&user).await.remove(0);
     assert!(field.has(&row, 1).await);
-    let stored = lines(&stack, 1).await.into_iter();
-    let told: Vec<Value> = stored.filter(|line| line["stored"] == 1).collect();
-    assert_eq!(told[0]["traces"], named(1));
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -94,23 +112,27 @@ async fn a_topics_members_and_what_everyone_gets_have_the_trace_of_the_one_reque
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_parked_push_and_the_end_of_quiet_hours_name_the_trace_again() {
+async fn a_parked_push_names_its_trace_again() {
     let (field, stack) = (Field::new().await, unique("stack"));
     let phone = field.phone("error-application-2").await;
     let note = json!({"recipients": [phone.user], "type": "t", "title": "T"});
-    let request = create(None, &note).header("traceparent", &traceparent(4));
-    let row = stored(&request.send(&field.creator).await.unwrap()).remove(0);
-    field.push(&row).await;
-    let minute = field.first_minute().await.unwrap();
-    field.set_cursor(minute - 1).await;
-    let variables = [("STACK_NAME", &*stack)];
-    let runner = field
-        .ground
-        .function_with("run-tasks", None, 3 * AHEAD, &variables);
-    field.sweep_with(&runner).await;
-    let lines = lines(&stack, 1).await;
-    let named_by = lines.iter().filter(|line| line["traces"] == named(4));
-    assert_eq!(named_by.count(), 1, "{lines:?}");
+    let answer = field.traced(&note, 4).await;
+    field.push(&key(&answer)).await;
+    assert_eq!(field.next_minute(&stack, 300).await, [named(4)]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_end_of_quiet_hours_names_the_trace_of_each_that_it_tells_of() {
+    let (field, stack) = (Field::new().await, unique("stack"));
+    let phone = field.sleeper().await;
+    let note = json!({"recipients": [phone.user], "type": "t", "title": "T"});
+    for trace in [7, 8] {
+        let answer = field.traced(&note, trace).await;
+        field.push(&key(&answer)).await;
+    }
+    // The newest first.
+    let both = json!([traceparent(8)[3..35], traceparent(7)[3..35]]);
+    assert_eq!(field.next_minute(&stack, 3 * 3_600).await, [both]);
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -249,9 +249,9 @@ pub fn has_etag(request: &Request, etag: &str) -> bool {
 
 /// Where the caller's trace is, by the header `traceparent`; one that is not valid is as good as none.
 pub fn traceparent(request: &Request) -> Option<TraceParent> {
-    let mut given = request.headers().get_all("traceparent").iter();
-    let one = given.next().filter(|_| given.next().is_none());
-    TraceParent::parse(one?.to_str().ok()?)
+    // One that is given twice arrives as one text, which is not valid.
+    let header = request.headers().get("traceparent")?;
+    TraceParent::parse(header.to_str().ok()?)
 }
 
 /// The `Idempotency-Key` header: 1 to 255 printable ASCII characters.
