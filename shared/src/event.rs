@@ -10,6 +10,7 @@ use crate::error::Violation;
 use crate::id::fingerprint;
 use crate::json::canonical;
 use crate::notification::check_nested;
+use crate::traceparent::TraceParent;
 
 /// The largest event, in bytes of JSON.
 pub const MAX_EVENT_BYTES: usize = 65_536;
@@ -38,6 +39,8 @@ pub struct Event {
     pub data: Map<String, Value>,
     /// Every other attribute, such as `traceparent`, in the form in which it came.
     pub extensions: Map<String, Value>,
+    /// The producer's trace: by the attribute of that name, or else by the header of the request that brought it.
+    pub traceparent: Option<TraceParent>,
 }
 
 impl Event {
@@ -62,7 +65,9 @@ impl Event {
         let data = parse_data(&mut fields);
         let extensions = parse_extensions(&mut fields);
         fields.finish();
+        let traceparent = extensions.get("traceparent").and_then(Value::as_str);
         Some(Event {
+            traceparent: traceparent.and_then(TraceParent::parse),
             id,
             source,
             kind,

@@ -2,7 +2,7 @@
 //!
 //! The modules stand in one line; each may use what stands before it, never what stands after:
 //!
-//! `error`, `random` ← `id`, `clock`, `json`, `outgoing` ← `contract`, `metrics`, `signing` ←
+//! `error`, `random` ← `id`, `clock`, `json`, `outgoing`, `traceparent` ← `contract`, `metrics`, `signing` ←
 //! `secrets`, `queue` ← `push_options`, `outcome`, `device`, `mutes`,
 //! `quiet_hours` ← `preferences`, `notification`, `page` ← `marks`, `filter`, `fold`, `task`, `event` ← `rules` ←
 //! `store` ← `broadcast`, `create`, `inbox`, `moving`, `rulebook`, `sns` ← `devices` ← `push`, `stream` ← `http`, `aws`, `telemetry`
@@ -47,3 +47,4 @@ pub mod store;
 pub mod stream;
 pub mod task;
 pub mod telemetry;
+pub mod traceparent;

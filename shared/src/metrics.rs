@@ -8,10 +8,13 @@ use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use serde_json::{Map, Value, json};
 use tokio::time::Instant;
 
+use crate::traceparent::TraceParent;
 use crate::{aws, clock};
 
 /// The most values of one metric in a line: a limit of `CloudWatch`'s embedded metric format.
 const MAX_SAMPLES: usize = 100;
+/// The most traces that a line names.
+const MAX_TRACES: usize = 10;
 /// The namespace of all metrics.
 pub const NAMESPACE: &str = "Tidings";
 
@@ -74,6 +77,7 @@ metrics! {
 struct Record {
     counts: BTreeMap<Metric, u64>,
     samples: BTreeMap<Metric, Vec<u64>>,
+    traces: Vec<String>,
     fields: Map<String, Value>,
 }
 
@@ -103,6 +107,19 @@ pub fn sample(metric: Metric, value: u128) {
         let samples = record.samples.entry(metric).or_default();
         if samples.len() < MAX_SAMPLES {
             samples.push(value);
+        }
+    });
+}
+
+/// Names the producer's trace that the invocation works for, if there is one; the first ten of them.
+pub fn trace(of: Option<TraceParent>) {
+    let Some(of) = of else {
+        return;
+    };
+    change(|record| {
+        let id = of.trace_id();
+        if record.traces.len() < MAX_TRACES && !record.traces.contains(&id) {
+            record.traces.push(id);
         }
     });
 }
@@ -150,6 +167,9 @@ fn line(record: Record, stack: &str, now: i64) -> Map<String, Value> {
     let samples = samples.map(|(metric, values)| (metric, json!(values)));
     let values: Vec<(Metric, Value)> = counts.chain(samples).collect();
     let mut line = record.fields;
+    if !record.traces.is_empty() {
+        line.insert("traces".to_owned(), json!(record.traces));
+    }
     if values.is_empty() {
         return line;
     }
@@ -193,6 +213,22 @@ mod tests {
         assert_eq!(told["Dimensions"], json!([["stack"]]));
         let names = json!([{"Name": "stored"}, {"Name": "latency_ms"}]);
         assert_eq!(told["Metrics"], names);
+    }
+
+    #[tokio::test]
+    async fn a_line_names_each_trace_once_and_ten_at_most() {
+        let run = async {
+            for round in 0..40_u32 {
+                let id = format!("00-{:032x}-00f067aa0ba902b7-01", round / 2 + 1);
+                trace(TraceParent::parse(&id));
+            }
+            trace(None);
+            RECORD.with(RefCell::take)
+        };
+        let record = RECORD.scope(RefCell::default(), run).await;
+        let line = line(record, "tidings", 0);
+        let ids = (1..=10).map(|id| format!("{id:032x}"));
+        assert_eq!(line["traces"], json!(ids.collect::<Vec<_>>()));
     }
 
     #[test]

@@ -11,6 +11,7 @@ use crate::error::Violation;
 use crate::id::{DeviceId, MAX_TYPE, NotificationId, TYPE_RULE, TopicId, UserId, is_type};
 use crate::outcome::Outcome;
 use crate::push_options::{Push, parse_push};
+use crate::traceparent::TraceParent;
 
 /// The most recipients of one request.
 pub const MAX_RECIPIENTS: usize = 1_000;
@@ -66,6 +67,8 @@ pub struct Content {
     pub origin_device: Option<DeviceId>,
     /// How it is pushed.
     pub push: Push,
+    /// The producer's trace that it belongs to: for logs and support, and never shown.
+    pub traceparent: Option<TraceParent>,
 }
 
 /// Whose inbox a notification is in.
@@ -238,6 +241,7 @@ pub fn parse_content(fields: &mut Fields, push: Option<Push>) -> Content {
         origin_device: fields.device("origin_device"),
         kind: kind.unwrap_or_default(),
         push: push.unwrap_or_default(),
+        traceparent: None,
     }
 }
 

@@ -110,7 +110,10 @@ fn the_readmes_cost_is_what_the_program_prints() {
 fn every_path_that_a_document_names_exists() {
     let mut count = 0;
     for document in [
+        "CONTRIBUTING.md",
         "README.md",
+        "SECURITY.md",
+        "docs/APPS.md",
         "docs/ARCHITECTURE.md",
         "docs/MIGRATION.md",
         "docs/OPERATIONS.md",
@@ -135,6 +138,14 @@ fn every_path_that_a_document_names_exists() {
 }
 
 #[test]
+fn the_readmes_picture_is_there_and_small() {
+    let readme = fs::read_to_string(root().join("README.md")).unwrap();
+    assert!(readme.contains("](docs/page.png)"));
+    let picture = fs::read(root().join("docs/page.png")).unwrap();
+    assert!(picture.starts_with(b"\x89PNG") && picture.len() <= 150_000);
+}
+
+#[test]
 fn every_line_of_the_performance_page_is_measured_or_said_not_to_be() {
     let page = fs::read_to_string(root().join("docs/PERFORMANCE.md")).unwrap();
     let (measured, all) = page.split_once("\n## Every line\n").unwrap();
@@ -155,6 +166,7 @@ fn the_changelogs_newest_version_is_the_workspaces() {
         .find_map(|line| line.strip_prefix("## "))
         .unwrap();
     let version = newest.split(' ').next().unwrap();
+    let version = version.trim_matches(['[', ']']);
     let manifest = fs::read_to_string(root().join("Cargo.toml")).unwrap();
     assert!(
         manifest.contains(&format!("version = \"{version}\"")),

@@ -147,7 +147,7 @@ impl Ground {
         let mut pages = pages.consistent_read(true).into_paginator().items().send();
         let mut rows = BTreeMap::new();
         while let Some(item) = pages.next().await {
-            let row: Value = serde_dynamo::from_item(item.unwrap()).unwrap();
+            let row = as_json(item.unwrap());
             let text = |name: &str| row[name].as_str().unwrap().to_owned();
             rows.insert((text("pk"), text("sk")), row);
         }
@@ -182,8 +182,29 @@ impl Ground {
         let get = get.key("pk", AttributeValue::S(pk.to_owned()));
         let get = get.key("sk", AttributeValue::S(sk.to_owned()));
         let item = get.consistent_read(true).send().await.unwrap().item?;
-        Some(serde_dynamo::from_item(item).unwrap())
+        Some(as_json(item))
     }
+}
+
+/// A row as JSON, its bytes as hexadecimal digits.
+fn as_json(row: HashMap<String, AttributeValue>) -> Value {
+    fn spelled(value: AttributeValue) -> AttributeValue {
+        let digits = |text: String, byte: &u8| format!("{text}{byte:02x}");
+        match value {
+            AttributeValue::B(bytes) => {
+                AttributeValue::S(bytes.as_ref().iter().fold(String::new(), digits))
+            }
+            AttributeValue::L(items) => AttributeValue::L(items.into_iter().map(spelled).collect()),
+            AttributeValue::M(fields) => {
+                let fields = fields.into_iter();
+                AttributeValue::M(fields.map(|(name, field)| (name, spelled(field))).collect())
+            }
+            other => other,
+        }
+    }
+    let row = row.into_iter();
+    let row: HashMap<_, _> = row.map(|(name, value)| (name, spelled(value))).collect();
+    serde_dynamo::from_item(row).unwrap()
 }
 
 /// The real SDK before the table at `url`.
@@ -308,6 +329,7 @@ pub fn plain(user: &UserId, id: NotificationId) -> Notification {
             occurred_at: None,
             origin_device: None,
             push: Push::default(),
+            traceparent: None,
         },
         expires_at: id.at().as_second() + 86_400 * 90,
         read_at: None,

@@ -4,6 +4,7 @@
 #![cfg_attr(not(feature = "proof"), allow(dead_code, unused_imports))]
 
 mod answers;
+mod apps;
 #[cfg(feature = "proof")]
 mod audiences;
 mod auth;
@@ -68,6 +69,7 @@ mod filters;
 mod flow;
 #[cfg(feature = "proof")]
 mod foreign;
+mod forge;
 #[cfg(feature = "proof")]
 mod freezing;
 mod fuzz;
@@ -157,6 +159,8 @@ mod time;
 mod topics;
 #[cfg(feature = "proof")]
 mod totality;
+#[cfg(feature = "proof")]
+mod traces;
 #[cfg(feature = "proof")]
 mod troubles;
 mod versions;

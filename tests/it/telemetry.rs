@@ -14,13 +14,13 @@ use crate::stack::{root, shared, unique};
 use crate::tasks::{Field, NOTHING_LEFT, batch};
 
 /// A function whose metrics have a stack's name of their own.
-fn function(field: &Field, binary: &str, stack: &str) -> Function {
+pub fn function(field: &Field, binary: &str, stack: &str) -> Function {
     let variables = [("STACK_NAME", stack)];
     field.ground.function_with(binary, None, 0, &variables)
 }
 
 /// The lines that tell metrics of this stack, once there are so many.
-async fn lines(stack: &str, count: usize) -> Vec<Value> {
+pub async fn lines(stack: &str, count: usize) -> Vec<Value> {
     eventually("the log", async || {
         let log = local::function_log().into_iter();
         let lines = log.filter_map(|(_, line)| serde_json::from_str(&line).ok());
@@ -130,6 +130,76 @@ async fn an_invocation_is_one_small_line_that_says_what_it_did() {
     assert!(bytes <= 290, "{bytes} bytes: {second}");
 }
 
+/// A producer's place in a trace of this number.
+pub fn traceparent(trace: usize) -> String {
+    format!("00-{trace:032x}-00f067aa0ba902b7-01")
+}
+
+/// What support sees first of a notification.
+pub async fn first_step(field: &Field, (pk, sk): &RowKey) -> Value {
+    let support = field.ground.function("administer-users", None);
+    let trace = Http::new("GET /v1/users/{user}/notifications/{id}/trace", "admin");
+    let trace = trace.path("user", &pk[2..]).path("id", &sk[2..]);
+    let mut shown = trace.send(&support).await.unwrap();
+    shown.body["data"][0].take()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_producers_trace_goes_from_the_header_to_the_row_the_logs_and_support() {
+    let field = Field::new().await;
+    let stack = unique("stack");
+    let creator = function(&field, "create-notifications", &stack);
+    let pusher = function(&field, "push-notifications", &stack);
+    let phone = field.phone("traced").await;
+    let note = json!({"recipients": [phone.user], "type": "t", "title": "T"});
+    let (one, other) = (traceparent(0xace), traceparent(0xbee));
+    let broken = other.replace("00-", "0-");
+    let two = format!("{one},{other}");
+    let mut rows: Vec<RowKey> = Vec::new();
+    for (header, body) in [
+        (None, &note),
+        (Some(&one), &note),
+        (Some(&broken), &note),
+        (Some(&two), &note),
+        (Some(&other), &json!({"notifications": [note, note]})),
+    ] {
+        let mut request = create(None, body);
+        if let Some(header) = header {
+            request = request.header("traceparent", header);
+        }
+        rows.extend(stored(&request.send(&creator).await.unwrap()));
+    }
+    let mut kept = Vec::new();
+    for (pk, sk) in &rows {
+        let row = field.ground.row(pk, sk).await.unwrap();
+        kept.push(row["tp"].as_str().map(str::to_owned));
+    }
+    // 25 bytes of the three parts, and none in a row whose producer said nothing.
+    let bytes = |header: &str| Some(header[3..].replace('-', ""));
+    let (first, second) = (bytes(&one), bytes(&other));
+    assert_eq!(kept, [None, first, None, None, second.clone(), second]);
+    assert_eq!(first_step(&field, &rows[1]).await["traceparent"], one);
+    assert_eq!(first_step(&field, &rows[0]).await.get("traceparent"), None);
+    let inbox = Http::new("GET /v1/me/notifications", &phone.user);
+    let inbox = inbox.query("consistent=true").send(&field.inbox).await;
+    let inbox = inbox.unwrap().body;
+    assert_eq!(inbox["data"].as_array().unwrap().len(), 6);
+    assert!(!inbox.to_string().contains(&one[3..35]), "{inbox}");
+
+    assert_eq!(pusher.invoke(batch(&rows)).await.unwrap(), NOTHING_LEFT);
+    let lines = lines(&stack, 6).await;
+    let traces: Vec<&Value> = lines.iter().map(|line| &line["traces"]).collect();
+    let (one, other) = (&one[3..35], &other[3..35]);
+    let (null, both) = (&Value::Null, json!([one, other]));
+    let (one, other) = (json!([one]), json!([other]));
+    assert_eq!(traces, [null, &one, null, null, &other, &both]);
+    // What the header adds, to a line of up to 300 bytes.
+    let added = format!("\"traces\":{one},").len();
+    assert_eq!(added, 46);
+    let bytes = lines[1].to_string().len() - stack.len();
+    assert!(bytes <= 290 + added, "{bytes} bytes: {}", lines[1]);
+}
+
 #[cfg(feature = "proof")]
 #[tokio::test(flavor = "multi_thread")]
 async fn a_batch_of_a_hundred_is_told_in_twenty_bytes_for_each() {
@@ -140,10 +210,17 @@ async fn a_batch_of_a_hundred_is_told_in_twenty_bytes_for_each() {
     let notes = (0..100).map(|_| json!({"recipients": [phone.user], "type": "t", "title": "T"}));
     let notes = json!({"notifications": notes.collect::<Vec<_>>()});
     let reply = create(None, &notes).send(&field.creator).await.unwrap();
-    let rows = stored(&reply);
+    let mut rows = stored(&reply);
+    // As many as a line names have a trace, each another.
+    for (trace, row) in rows.iter_mut().take(12).enumerate() {
+        let note = json!({"recipients": [phone.user], "type": "t", "title": "T"});
+        let traced = create(None, &note).header("traceparent", &traceparent(trace + 1));
+        *row = stored(&traced.send(&field.creator).await.unwrap()).remove(0);
+    }
     assert_eq!(pusher.invoke(batch(&rows)).await.unwrap(), NOTHING_LEFT);
     let line = lines(&stack, 1).await.remove(0);
     assert_eq!(metrics(&line)["sent"], 100);
+    assert_eq!(line["traces"].as_array().unwrap().len(), 10);
     let bytes = line.to_string().len();
     assert!(bytes <= 20 * rows.len(), "{bytes} bytes: {line}");
 }

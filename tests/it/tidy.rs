@@ -23,7 +23,7 @@ const CLIENTS: &str = "shared/src/aws.rs";
 /// The modules of `shared`, in the order in which they may use each other.
 const LAYERS: &[&[&str]] = &[
     &["error", "random"],
-    &["id", "clock", "json", "outgoing"],
+    &["id", "clock", "json", "outgoing", "traceparent"],
     &["contract", "metrics", "signing"],
     &["secrets", "queue"],
     &["push_options", "outcome", "device", "mutes", "quiet_hours"],

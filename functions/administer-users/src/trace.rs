@@ -9,6 +9,7 @@ use shared::id::{DeviceId, NotificationId};
 use shared::notification::Notification;
 use shared::outcome::{DeviceOutcome, Outcome, Reason, State};
 use shared::store::Traced;
+use shared::traceparent::TraceParent;
 
 use crate::handler::Handler;
 
@@ -29,6 +30,9 @@ struct Step {
     reason: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     message_id: Option<String>,
+    /// The producer's trace, by which the lines of all logs are found.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    traceparent: Option<String>,
     /// A sentence.
     #[serde(skip_serializing_if = "Option::is_none")]
     detail: Option<String>,
@@ -63,8 +67,12 @@ fn steps(id: NotificationId, traced: Traced) -> Vec<Step> {
                 "taken back: gone from the inbox, and cleared from the screens that showed it",
             ),
         ],
-        Traced::Scheduled => vec![due("waits for this moment; the id is the schedule's")],
-        Traced::BeingStored => vec![due("its moment has come, and it is being stored")],
+        Traced::Scheduled(of) => {
+            vec![due("waits for this moment; the id is the schedule's").traced(of)]
+        }
+        Traced::BeingStored(of) => {
+            vec![due("its moment has come, and it is being stored").traced(of)]
+        }
         Traced::WasStored(at) => vec![
             due("was due at this moment; the id is the schedule's"),
             step(
@@ -77,6 +85,16 @@ fn steps(id: NotificationId, traced: Traced) -> Vec<Step> {
             due("would have been due at this moment"),
             step(at, "cancelled", "cancelled before it was stored"),
         ],
+    }
+}
+
+impl Step {
+    /// With its producer's trace.
+    fn traced(self, of: Option<TraceParent>) -> Step {
+        Step {
+            traceparent: of.map(|of| of.to_string()),
+            ..self
+        }
     }
 }
 
@@ -94,7 +112,8 @@ fn of(notification: &Notification) -> Vec<Step> {
         None => "accepted, and in the inbox from then on".to_owned(),
         Some(id) => format!("stored by the schedule {id}, and in the inbox from then on"),
     };
-    let mut steps = vec![step(Some(notification.id.at()), "stored", &stored)];
+    let first = step(Some(notification.id.at()), "stored", &stored);
+    let mut steps = vec![first.traced(notification.content.traceparent)];
     if let Some(at) = notification.carried_at {
         let detail = "a notification for everyone, to be pushed to this user as a member of the push's topic";
         steps.push(step(Some(at), "told", detail));
@@ -148,6 +167,7 @@ fn of_device(at: Option<Timestamp>, id: &DeviceId, device: &DeviceOutcome) -> St
         outcome: Some(device.state),
         reason: device.reason.clone(),
         message_id: device.message_id.clone(),
+        traceparent: None,
         detail,
     }
 }

@@ -24,7 +24,11 @@ pub async fn create(handler: &Handler, request: &Request, clock: Clock) -> Resul
         .enumerate()
         .map(|(index, item)| parse(handler, index, item, clock.now()))
         .collect();
-    let drafts: Vec<Draft> = parsed.iter().flatten().cloned().collect();
+    let mut drafts: Vec<Draft> = parsed.iter().flatten().cloned().collect();
+    let traceparent = http::traceparent(request);
+    for draft in &mut drafts {
+        draft.content.traceparent = traceparent;
+    }
     let recipients: usize = drafts.iter().map(|draft| draft.recipients.len()).sum();
     if recipients > MAX_RECIPIENTS {
         let detail =

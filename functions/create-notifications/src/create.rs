@@ -21,10 +21,11 @@ pub async fn create(handler: &Handler, request: &Request, clock: Clock) -> Resul
     if let Some(draft) = &draft {
         notification::check_life(draft, handler.retention, "", &mut violations);
     }
-    let draft = match draft {
+    let mut draft = match draft {
         Some(draft) if violations.is_empty() => draft,
         _ => return Err(Error::Invalid(violations)),
     };
+    draft.content.traceparent = http::traceparent(request);
     let drafts = [draft];
     let accepted = handler.store(request, clock, &drafts, &body).await?;
     let [draft] = &drafts;

@@ -9,6 +9,7 @@ use shared::event::{Event, MAX_EVENT_BYTES, is_json};
 use shared::http::{self, Reply, Request, item_problem};
 use shared::json;
 use shared::notification::Recipient;
+use shared::traceparent::TraceParent;
 
 use crate::handler::Handler;
 use crate::ingest::{Ingested, ingest, ingest_all};
@@ -26,9 +27,10 @@ enum Body {
 /// Takes one event, or a batch with a result for each.
 pub async fn post(handler: &Handler, request: &Request, clock: Clock) -> Result<Reply> {
     http::query(request, &[])?;
+    let traceparent = http::traceparent(request);
     match body(request)? {
-        Body::One(value) => one(handler, value, clock).await,
-        Body::Batch(value) => batch(handler, value, clock).await,
+        Body::One(value) => one(handler, value, traceparent, clock).await,
+        Body::Batch(value) => batch(handler, value, traceparent, clock).await,
     }
 }
 
@@ -130,8 +132,14 @@ pub fn items(value: Value) -> Result<Vec<Value>> {
     }
 }
 
-async fn one(handler: &Handler, value: Value, clock: Clock) -> Result<Reply> {
-    let event = read(value, "")?;
+async fn one(
+    handler: &Handler,
+    value: Value,
+    traceparent: Option<TraceParent>,
+    clock: Clock,
+) -> Result<Reply> {
+    let mut event = read(value, "")?;
+    event.traceparent = event.traceparent.or(traceparent);
     let ingested = ingest(handler, &event, clock).await?;
     let answer = json!({"data": view(&event, &ingested)});
     if ingested.replayed {
@@ -140,12 +148,20 @@ async fn one(handler: &Handler, value: Value, clock: Clock) -> Result<Reply> {
     Reply::created(&answer)
 }
 
-async fn batch(handler: &Handler, value: Value, clock: Clock) -> Result<Reply> {
+async fn batch(
+    handler: &Handler,
+    value: Value,
+    traceparent: Option<TraceParent>,
+    clock: Clock,
+) -> Result<Reply> {
     let items = items(value)?.into_iter().enumerate();
     let parsed: Vec<Result<Event>> = items
         .map(|(index, item)| read(item, &format!("/{index}")))
         .collect();
-    let events: Vec<Event> = parsed.iter().flatten().cloned().collect();
+    let mut events: Vec<Event> = parsed.iter().flatten().cloned().collect();
+    for event in &mut events {
+        event.traceparent = event.traceparent.or(traceparent);
+    }
     let outcomes = ingest_all(handler, &events, clock).await;
     let mut outcomes = events.iter().zip(outcomes);
     let results: Vec<Value> = parsed

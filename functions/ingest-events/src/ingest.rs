@@ -43,6 +43,7 @@ struct Plan {
 /// Logs an event once, and does once what its rule says, however often and however late it comes. What is
 /// refused leaves nothing behind.
 pub async fn ingest(handler: &Handler, event: &Event, clock: Clock) -> Result<Ingested> {
+    metrics::trace(event.traceparent);
     let plan = plan(handler, event, clock.now()).await?;
     let nonce = NotificationId::draw(clock.now()).to_string();
     let log = handler.store.log(event, plan.life, clock.now(), &nonce);
@@ -70,10 +71,11 @@ pub async fn ingest(handler: &Handler, event: &Event, clock: Clock) -> Result<In
 async fn notify(
     handler: &Handler,
     event: &Event,
-    draft: Draft,
+    mut draft: Draft,
     held: Held,
     clock: Clock,
 ) -> Result<Vec<(Recipient, Receipt)>> {
+    draft.content.traceparent = event.traceparent;
     let drafts = [draft];
     let seed = event.seed();
     let (store, retention) = (&handler.store, handler.retention);

@@ -13,6 +13,7 @@ use super::{Receipt, Status, row};
 use crate::clock::Clock;
 use crate::error::Result;
 use crate::id::{NotificationId, TopicId, UserId, derived_tail};
+use crate::metrics;
 use crate::notification::{Content, Draft, Notification, Recipient};
 use crate::push_options::Push;
 use crate::store::{Job, Members, StepKey, Store, Telling, carrying};
@@ -112,6 +113,7 @@ pub async fn tell_members(
     let Some(topic) = topic_of(note) else {
         return Ok(told);
     };
+    metrics::trace(note.content.traceparent);
     let mut page = part(store, topic, key.chain, &telling).await?;
     if telling.end.is_none() {
         let Some(last) = page.members.last() else {

@@ -16,6 +16,7 @@ use super::{Status, fan_out, row};
 use crate::clock::Clock;
 use crate::error::Result;
 use crate::id::NotificationId;
+use crate::metrics;
 use crate::notification::{Draft, Notification, Recipient};
 use crate::store::{PUTS_IN_FLIGHT, Store};
 use crate::task::{Later, due};
@@ -109,6 +110,7 @@ pub async fn send_scheduled(
     scheduled: &Notification,
     moments: &[Timestamp],
 ) -> Result<()> {
+    metrics::trace(scheduled.content.traceparent);
     if let Recipient::Topic(_) = scheduled.recipient {
         let note = Notification {
             schedule_id: Some(scheduled.id),

@@ -22,6 +22,7 @@ use crate::error::{Error, Result, Violation};
 use crate::id::{DeviceId, NotificationId, TopicId, UserId};
 use crate::json;
 use crate::metrics::{self, Metric};
+use crate::traceparent::TraceParent;
 
 /// Entries on a page, unless the query says otherwise.
 const DEFAULT_LIMIT: usize = 25;
@@ -55,6 +56,7 @@ where
         // On the heap: the future of a whole request is large.
         Ok(request) => {
             metrics::tell("route", route(&request));
+            metrics::trace(traceparent(&request));
             Box::pin(handle(&request)).await
         }
         Err(error) => Err(error),
@@ -243,6 +245,13 @@ pub fn has_etag(request: &Request, etag: &str) -> bool {
     given
         .split(',')
         .any(|given| matches!(given.trim(), "*") || given.trim().trim_start_matches("W/") == etag)
+}
+
+/// Where the caller's trace is, by the header `traceparent`; one that is not valid is as good as none.
+pub fn traceparent(request: &Request) -> Option<TraceParent> {
+    // One that is given twice arrives as one text, which is not valid.
+    let header = request.headers().get("traceparent")?;
+    TraceParent::parse(header.to_str().ok()?)
 }
 
 /// The `Idempotency-Key` header: 1 to 255 printable ASCII characters.

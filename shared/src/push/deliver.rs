@@ -21,6 +21,7 @@ use crate::device::Device;
 use crate::error::Result;
 use crate::id::{DeviceId, NotificationId, UserId};
 use crate::inbox::Inbox;
+use crate::metrics;
 use crate::notification::Notification;
 use crate::outcome::{Outcome, Reason, State};
 use crate::push_options::Options;
@@ -212,6 +213,7 @@ impl<'r> Run<'r> {
 
 impl Run<'_> {
     pub(super) async fn push(&self, job: &Job<'_>) -> Result<(), Reason> {
+        metrics::trace(job.notification.content.traceparent);
         let done = self.serve(job).await;
         self.forget_devices(job).await;
         done

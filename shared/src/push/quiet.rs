@@ -12,6 +12,7 @@ use crate::clock::Clock;
 use crate::device::Device;
 use crate::error::{Error, Result};
 use crate::id::{DeviceId, NotificationId, UserId};
+use crate::metrics;
 use crate::notification::{Content, Notification};
 use crate::outcome::{Outcome, Reason, State};
 use crate::push_options::{Options, Push, Text};
@@ -72,6 +73,7 @@ impl Summary {
             occurred_at: None,
             origin_device: None,
             push: Push::default(),
+            traceparent: None,
         }
     }
 
@@ -200,6 +202,8 @@ impl Run<'_> {
         let Some((newest, (first, _))) = wanted.first() else {
             return Ok(());
         };
+        let traces = wanted.iter().map(|(job, _)| &job.notification.content);
+        traces.for_each(|content| metrics::trace(content.traceparent));
         if self.is_late() {
             return Err(Reason::TimeShort);
         }

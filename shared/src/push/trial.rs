@@ -152,6 +152,7 @@ fn notification(user: &UserId, text: Text, now: Timestamp) -> Notification {
             occurred_at: None,
             origin_device: None,
             push: Push::On(options()),
+            traceparent: None,
         },
         expires_at: now.as_second() + i64::from(TTL),
         read_at: None,

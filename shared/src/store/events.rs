@@ -251,6 +251,8 @@ fn examine(item: Item) -> Option<(NotificationId, Option<Logged>)> {
     }
     let accepted = row.accepted.first().copied().unwrap_or_default();
     let event = Event {
+        // Nothing more follows from it.
+        traceparent: None,
         id: row.id,
         source: row.source,
         kind: row.kind,

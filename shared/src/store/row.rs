@@ -14,6 +14,7 @@ use crate::id::{DeviceId, NotificationId, TopicId, UserId};
 use crate::notification::{Actor, Content, Notification, Recipient};
 use crate::outcome::Outcome;
 use crate::push_options::{Disclosure, Options, Priority, Push, Text};
+use crate::traceparent::TraceParent;
 
 /// The table's own form of a row.
 pub type Item = HashMap<String, AttributeValue>;
@@ -24,6 +25,8 @@ pub const TOMBSTONE: &str = "z";
 pub const DUPLICATE: &str = "du";
 /// The attribute of a row that carries the push of a notification for everyone to one user: when it was put.
 pub const CARRIED: &str = "bc";
+/// The attribute with the producer's trace, in a row whose producer sent one.
+pub const TRACEPARENT: &str = "tp";
 /// What a row must be for its push to have an outcome.
 pub const PUSHED: &str = "(attribute_exists(t) OR attribute_exists(bc))";
 /// How long a tombstone tells repeats what became of a notification, in seconds: 24 h.
@@ -74,6 +77,8 @@ struct Row {
     outcome: Option<Outcome>,
     #[serde(rename = "bc", skip_serializing_if = "Option::is_none", default)]
     carried_at: Option<i64>,
+    #[serde(rename = "tp", skip_serializing_if = "Option::is_none", default)]
+    traceparent: Option<TraceParent>,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -236,6 +241,7 @@ fn to_row(notification: &Notification) -> Row {
         schedule_id: notification.schedule_id,
         outcome: (*outcome != Outcome::default()).then(|| outcome.clone()),
         carried_at,
+        traceparent: content.traceparent,
     }
 }
 
@@ -308,6 +314,7 @@ fn from_row(row: Row) -> Result<Notification> {
             occurred_at: row.occurred_at.and_then(moment),
             origin_device: row.origin_device,
             push: push_of(row.push),
+            traceparent: row.traceparent,
         },
         expires_at: row.expires_at,
         read_at: row.read_at.and_then(moment),

@@ -4,11 +4,12 @@ use jiff::Timestamp;
 
 use super::Store;
 use super::keys::Key;
-use super::row::{self, Item, TOMBSTONE};
+use super::row::{self, Item, TOMBSTONE, TRACEPARENT};
 use super::task_row::accepted_in;
 use crate::error::Result;
 use crate::id::{NotificationId, UserId};
 use crate::notification::Notification;
+use crate::traceparent::TraceParent;
 
 /// What was found under an id.
 #[derive(Debug, Clone, PartialEq)]
@@ -17,10 +18,10 @@ pub enum Traced {
     Live(Box<Notification>),
     /// It was taken back.
     Retracted(Option<Timestamp>),
-    /// A schedule that waits.
-    Scheduled,
-    /// A schedule that is being stored.
-    BeingStored,
+    /// A schedule that waits, and its producer's trace.
+    Scheduled(Option<TraceParent>),
+    /// A schedule that is being stored, and its producer's trace.
+    BeingStored(Option<TraceParent>),
     /// A schedule that was stored.
     WasStored(Option<Timestamp>),
     /// A schedule that was cancelled.
@@ -30,6 +31,12 @@ pub enum Traced {
 fn moment(item: &Item, name: &str) -> Option<Timestamp> {
     let millis = item.get(name)?.as_n().ok()?.parse().ok()?;
     Timestamp::from_millisecond(millis).ok()
+}
+
+/// The trace of the notification in a schedule's row.
+fn traceparent(item: &Item) -> Option<TraceParent> {
+    let kept = item.get("n")?.as_m().ok()?.get(TRACEPARENT)?;
+    TraceParent::from_bytes(kept.as_b().ok()?.as_ref())
 }
 
 impl Store {
@@ -69,8 +76,8 @@ impl Store {
         Ok(Some(match (item.contains_key("c"), ended) {
             (true, at) => Traced::Cancelled(at),
             (false, Some(at)) => Traced::WasStored(Some(at)),
-            (false, None) if item.contains_key("lu") => Traced::BeingStored,
-            (false, None) => Traced::Scheduled,
+            (false, None) if item.contains_key("lu") => Traced::BeingStored(traceparent(&item)),
+            (false, None) => Traced::Scheduled(traceparent(&item)),
         }))
     }
 }

@@ -66,6 +66,7 @@ pub fn shapes() -> Vec<(&'static str, Value)> {
 fn of_support() -> Vec<(&'static str, Value)> {
     let steps = [
         "stored",
+        "told",
         "retracted",
         "scheduled",
         "cancelled",
@@ -90,6 +91,11 @@ fn of_support() -> Vec<(&'static str, Value)> {
             "Why: a word of docs/OPERATIONS.md, and then what SNS said.",
         ),
         ("message_id?", string(), "SNS's id for it."),
+        (
+            "traceparent?",
+            string(),
+            "The producer's trace, if the request said it: of `stored` and `scheduled`.",
+        ),
         ("detail?", string(), "A sentence for people."),
     ]);
     let dead = gives(vec![

@@ -108,6 +108,12 @@ impl Operation {
         self.header("Idempotency-Key", schema, says)
     }
 
+    /// The header that says which trace of the caller's a request belongs to.
+    pub fn traced(self) -> Operation {
+        let says = "W3C Trace Context: kept with what the request stores, and named by the log lines of what comes of it, up to the push. One that is not valid is ignored.";
+        self.header("traceparent", json!({"type": "string"}), says)
+    }
+
     fn parameter(mut self, parameter: Value) -> Operation {
         match self
             .value

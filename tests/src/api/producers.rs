@@ -150,6 +150,7 @@ fn notifications() -> Vec<Operation> {
         Operation::new("POST /v1/notifications", "createNotification", "One notification, stored for each recipient and pushed")
             .says("To 1 to 1,000 users, to the members of a topic (a job), or to everyone (stored once; a job pushes it to the members of a topic). A body has at most 64 KB.")
             .keyed()
+            .traced()
             .takes(named("NotificationRequest"), "The notification.")
             .gives(200, named("Results"), "Every recipient had it already.")
             .with_header(200, REPLAYED, REPLAYED_SAYS)
@@ -161,6 +162,7 @@ fn notifications() -> Vec<Operation> {
         Operation::new("POST /v1/notifications/batch", "createNotifications", "1 to 100 notifications, each with a result of its own")
             .says("All are checked before the first is stored; those that are valid are stored. A body has at most 1 MB.")
             .keyed()
+            .traced()
             .takes(named("BatchRequest"), "The notifications.")
             .gives(207, named("BatchResults"), "What became of each.")
             .with_header(207, REPLAYED, REPLAYED_SAYS)
@@ -198,6 +200,7 @@ fn events() -> Vec<Operation> {
         Operation::new("POST /v1/events", "sendEvents", "What happened, as CloudEvents: logged, and told as the rule of its type says")
             .says("One event of up to 64 KB, or a batch of 1 to 100 and up to 1 MB. In the binary mode of CloudEvents the headers `ce-specversion`, `ce-id`, \
                 `ce-source`, `ce-type`, `ce-subject`, `ce-time` and others have the attributes, percent-encoded, and the body of type `application/json`, or none, is the event's `data`.")
+            .traced()
             .takes_any(&bodies, "An event, or several.")
             .gives(200, named("Ingested"), "It had been accepted before.")
             .with_header(200, REPLAYED, REPLAYED_SAYS)

@@ -66,6 +66,7 @@ fn notification(state: &mut u64) -> Notification {
             occurred_at: None,
             origin_device: None,
             push: Push::default(),
+            traceparent: None,
         },
         expires_at: 0,
         read_at: None,

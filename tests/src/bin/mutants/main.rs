@@ -22,6 +22,7 @@ mod rules;
 mod stand_ins;
 mod tasks;
 mod time;
+mod traces;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::error::Error;
@@ -37,7 +38,7 @@ use tokio::process::Command;
 const LIMIT: Duration = Duration::from_mins(10);
 
 /// All of them.
-const LISTS: [&[Mutant]; 18] = [
+const LISTS: [&[Mutant]; 19] = [
     list::MUTANTS,
     inputs::MUTANTS,
     pushes::MUTANTS,
@@ -56,6 +57,7 @@ const LISTS: [&[Mutant]; 18] = [
     import::MUTANTS,
     broadcasts::MUTANTS,
     deployment::MUTANTS,
+    traces::MUTANTS,
 ];
 
 type Outcome<T> = Result<T, Box<dyn Error>>;
