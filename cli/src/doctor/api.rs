@@ -97,11 +97,11 @@ async fn items(aws: &Aws, operation: &str, path: &str) -> Result<Vec<Value>, Pro
     let mut found = Vec::new();
     let mut query = "?maxResults=100".to_owned();
     loop {
-        let mut page = aws
+        let page = aws
             .get("apigateway", operation, &format!("{path}{query}"))
             .await?;
-        if let Value::Array(items) = page["items"].take() {
-            found.extend(items);
+        if let Value::Array(items) = &page["items"] {
+            found.extend(items.iter().cloned());
         }
         match page["nextToken"].as_str() {
             Some(next) if !next.is_empty() => {
@@ -185,7 +185,7 @@ pub async fn issuers(stack: &Deployment, routes: &Routes) -> (Found, Keys) {
         "the stack on this machine signs its own tokens".to_owned()
     } else {
         let names: Vec<&str> = keys.keys().map(String::as_str).collect();
-        format!("{} has RSA keys", names.join(" and "))
+        format!("RSA keys of {} are there", names.join(" and "))
     };
     (Found::of(faults, well), keys)
 }

@@ -87,12 +87,12 @@ pub async fn sources(stack: &Deployment, table: &Table<'_>) -> Checked {
     let path = "/2015-03-31/event-source-mappings/";
     loop {
         let path = format!("{path}{query}");
-        let mut page = stack
+        let page = stack
             .aws
             .get("lambda", "ListEventSourceMappings", &path)
             .await?;
-        if let Value::Array(found) = page["EventSourceMappings"].take() {
-            mappings.extend(found);
+        if let Value::Array(found) = &page["EventSourceMappings"] {
+            mappings.extend(found.iter().cloned());
         }
         match page["NextMarker"].as_str() {
             Some(next) if !next.is_empty() => {

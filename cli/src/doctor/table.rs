@@ -42,7 +42,7 @@ pub async fn find(stack: &Deployment) -> (Checked, Option<Table<'_>>) {
         "restore it under its name from the backup that DynamoDB keeps of a deleted table for 35 days: \
          `aws dynamodb list-backups --backup-type SYSTEM --table-name {name}`, then `aws dynamodb restore-table-from-backup`"
     );
-    let mut described = match described {
+    let described = match described {
         Err(Problem::Refused(refusal)) if refusal.is_missing() => {
             let what = format!("there is no table {name}");
             return (Ok(Found::fault(what, restore)), None);
@@ -50,7 +50,7 @@ pub async fn find(stack: &Deployment) -> (Checked, Option<Table<'_>>) {
         Err(problem) => return (Err(problem), None),
         Ok(described) => described,
     };
-    let description = described["Table"].take();
+    let description = described["Table"].clone();
     let state = description["TableStatus"].as_str().unwrap_or_default();
     if !["ACTIVE", "UPDATING"].contains(&state) {
         let what = format!("there is no table yet that could be used: {name} is {state}");

@@ -89,10 +89,9 @@ const HEALTHY: &[Rule] = &[
         r#"{"ContinuousBackupsDescription": {"PointInTimeRecoveryDescription": {"PointInTimeRecoveryStatus": "ENABLED"}}}"#,
     ),
     Rule::edit("DescribeTable", |reply| {
-        let table = reply["Table"].as_object_mut().unwrap();
-        table
-            .entry("DeletionProtectionEnabled")
-            .or_insert(json!(true));
+        if let Some(table) = reply["Table"].as_object_mut() {
+            table.insert("DeletionProtectionEnabled".to_owned(), json!(true));
+        }
     }),
     Rule::answer(
         "GetQueueAttributes",
@@ -181,12 +180,15 @@ impl Shared {
             Some(canned) => canned,
             None => self.ask(head, body, &text).await,
         };
-        for rule in rules {
+        // What is planted comes last.
+        for rule in rules.into_iter().rev() {
             match rule.act {
                 Act::Edit(edit) if status == 200 => {
-                    let mut value = serde_json::from_str(&answer).unwrap();
-                    edit(&mut value);
-                    answer = value.to_string();
+                    // What a rule has put there may be anything.
+                    if let Ok(mut value @ Value::Object(_)) = serde_json::from_str(&answer) {
+                        edit(&mut value);
+                        answer = value.to_string();
+                    }
                 }
                 Act::Replace(from, to) => answer = answer.replace(from, &here(to)),
                 _ => {}
