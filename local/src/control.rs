@@ -266,3 +266,6 @@ async fn routes(State(control): Shared, Path(id): Path<String>) -> Response {
     let shown: Vec<Value> = shown.collect();
     reply(StatusCode::OK, &json!({"items": shown}))
 }
+
+#[cfg(test)]
+mod tests;

@@ -27,6 +27,8 @@ pub struct Deployment {
     pub template: Template,
     /// Who signs tokens, if it runs on this machine.
     pub signer: Option<Signer>,
+    /// What is wrong with it as a whole, though it can be examined.
+    pub failed: Option<Fault>,
     /// Where its API answers, as its outputs say; empty if they do not.
     pub api_url: String,
     /// The values of its parameters.
@@ -48,6 +50,7 @@ impl Deployment {
             aws,
             template,
             signer,
+            failed: None,
             api_url: String::new(),
             parameters: BTreeMap::new(),
             resources: BTreeMap::new(),
@@ -125,13 +128,13 @@ impl Deployment {
         };
         let state = stack.text("StackStatus");
         if state.contains("FAILED") || state.contains("ROLLBACK") {
-            return Ok(Some(Fault::new(
-                format!("the stack is {state}: its last deployment failed"),
+            self.failed = Some(Fault::new(
+                format!("{} is {state}: its last deployment failed", self.name),
                 format!(
                     "read why with `aws cloudformation describe-stack-events --stack-name {}`, and deploy again",
                     self.name
                 ),
-            )));
+            ));
         }
         let outputs = stack.all("Outputs/member");
         let url = outputs

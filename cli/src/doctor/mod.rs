@@ -45,8 +45,9 @@ async fn examine(options: &Doctor, report: &mut Report) {
             return;
         }
     };
-    let found = format!("{} was found {}", stack.name, stack.place());
-    report.say("stack", Ok(Found::Ok(found)));
+    let well = format!("{} was found {}", stack.name, stack.place());
+    let failed = stack.failed.take().into_iter().collect();
+    report.say("stack", Ok(Found::of(failed, well)));
     examine_api(options, &mut stack, report).await;
     examine_table(&stack, report).await;
     let trial = trial::check(&stack, options).await;

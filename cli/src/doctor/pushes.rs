@@ -146,3 +146,28 @@ pub async fn queues(stack: &Deployment) -> Checked {
     }
     Ok(Found::of(faults, "nothing was given up"))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_certificate_is_told_of_a_month_before_its_end() {
+        let now: Timestamp = "2026-11-24T12:00:00Z".parse().unwrap();
+        for (end, faults) in [
+            ("2026-11-20T00:00:00Z", 1),
+            ("2026-12-24T11:59:59Z", 1),
+            ("2026-12-24T12:00:01Z", 0),
+            ("one day", 0),
+        ] {
+            let attributes = BTreeMap::from([
+                ("Enabled", "true"),
+                ("EventEndpointUpdated", "topic"),
+                ("EventDeliveryFailure", "topic"),
+                ("AppleCertificateExpirationDate", end),
+            ]);
+            let found = wrong("arn", &attributes, ("renew", "again"), now);
+            assert_eq!(found.len(), faults, "{end}");
+        }
+    }
+}

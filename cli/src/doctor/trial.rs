@@ -25,6 +25,8 @@ struct Asked<'r> {
     route: &'static str,
     path: &'r [(&'static str, &'r str)],
     body: Option<Value>,
+    /// What makes a repeat the same request.
+    key: &'r str,
 }
 
 /// What a function answered.
@@ -94,6 +96,7 @@ impl Trial<'_> {
             route: "POST /v1/notifications",
             path: &[],
             body: Some(note),
+            key: &self.device,
         };
         let reply = self.call(asked).await?;
         let id = reply.body["data"][0]["id"].as_str().unwrap_or_default();
@@ -115,6 +118,7 @@ impl Trial<'_> {
                 route: "GET /v1/users/{user}/notifications/{id}/trace",
                 path: &[("user", USER), ("id", id)],
                 body: None,
+                key: &self.device,
             };
             let reply = self.call(asked).await?;
             let steps = reply.body["data"].as_array().cloned().unwrap_or_default();
@@ -172,6 +176,7 @@ impl Trial<'_> {
             route,
             path: &[("device_id", &self.device)],
             body,
+            key: &self.device,
         })
         .await
     }
@@ -209,7 +214,7 @@ impl Asked<'_> {
             "routeKey": self.route,
             "rawPath": "/",
             "rawQueryString": "",
-            "headers": {"content-type": "application/json"},
+            "headers": {"content-type": "application/json", "idempotency-key": self.key},
             "pathParameters": path,
             "requestContext": {
                 "routeKey": self.route,

@@ -26,7 +26,7 @@ pub enum Act {
 pub struct Rule {
     /// The operation, such as `DescribeTable`, or for one without a name its path.
     on: &'static str,
-    /// What the request contains; empty for all.
+    /// What the request's first line or body contains; empty for all.
     containing: &'static str,
     act: Act,
 }
@@ -60,8 +60,9 @@ impl Rule {
         Rule { containing, ..self }
     }
 
-    fn applies(&self, name: &str, body: &str) -> bool {
-        (self.on.is_empty() || self.on == name) && body.contains(self.containing)
+    fn applies(&self, name: &str, line: &str, body: &str) -> bool {
+        let contains = line.contains(self.containing) || body.contains(self.containing);
+        (self.on.is_empty() || self.on == name) && contains
     }
 }
 
@@ -170,7 +171,8 @@ impl Shared {
             name => name.to_owned(),
         };
         let mut rules: Vec<&Rule> = self.rules.iter().collect();
-        rules.retain(|rule| rule.applies(&name, &text));
+        let line = head.lines().next().unwrap_or_default();
+        rules.retain(|rule| rule.applies(&name, line, &text));
         let here = |text: &str| text.replace("{aws}", &self.url);
         let canned = rules.iter().find_map(|rule| match rule.act {
             Act::Answer(status, text) => Some((status, here(text))),

@@ -97,7 +97,7 @@ pub const PLANTED: &[Planted] = &[
         "set the clock",
         &[Rule::answer("DescribeStacks", 403, "<ErrorResponse><Error><Type>Sender</Type><Code>SignatureDoesNotMatch</Code><Message>Signature expired: 20261120T100000Z is now earlier than 20261120T101000Z</Message></Error></ErrorResponse>")],
     ),
-    alone(
+    beside(
         "stack",
         "its last deployment failed",
         "describe-stack-events",

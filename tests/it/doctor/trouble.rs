@@ -1,6 +1,8 @@
-//! Services that do not answer, or answer what is no answer.
+//! Services that do not answer, answer what is no answer, or answer in parts.
 
 use std::collections::BTreeSet;
+
+use serde_json::{Value, json};
 
 use super::aws::{Aws, Rule};
 use super::doctor;
@@ -78,4 +80,69 @@ async fn answers_that_are_none_are_no_panic() {
         let said = doctor(&OPTIONS, Some(&aws.url)).await;
         assert_eq!(said.code, 1, "{garbage}: {:#?}", said.lines);
     }
+}
+
+/// Where the list of resources begins, with an alias.
+const ALIAS: &str = "<StackResourceSummaries><member><LogicalResourceId>PushNotificationsAliaslive</LogicalResourceId>\
+    <PhysicalResourceId>arn:aws:lambda:us-east-1:000000000000:function:PushNotifications:live</PhysicalResourceId>\
+    <ResourceType>AWS::Lambda::Alias</ResourceType></member>";
+
+/// The first page has nothing but where the second is.
+fn first(reply: &mut Value, list: &str, next: &str) {
+    reply[list] = json!([]);
+    reply[next] = json!("a+b");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_stack_of_many_pages_with_an_alias_is_examined_like_any_other() {
+    let pages = [
+        Rule::replace(
+            "ListStackResources",
+            "</StackResourceSummaries>",
+            "</StackResourceSummaries><NextToken>a+b</NextToken>",
+        ),
+        Rule::replace("ListStackResources", "<NextToken>a+b</NextToken>", "")
+            .containing("NextToken=a%2Bb"),
+        Rule::edit("/2015-03-31/event-source-mappings/", |reply| {
+            first(reply, "EventSourceMappings", "NextMarker");
+        })
+        .containing("MaxItems=100 "),
+        Rule::edit("/2015-03-31/event-source-mappings/", |reply| {
+            let mappings = reply["EventSourceMappings"].as_array_mut().unwrap();
+            let of_alias = |mapping: &&mut Value| mapping["UUID"] == "PushNotificationsStream";
+            for mapping in mappings.iter_mut().filter(of_alias) {
+                let arn = mapping["FunctionArn"].as_str().unwrap();
+                mapping["FunctionArn"] = json!(format!("{arn}:live"));
+            }
+        })
+        .containing("Marker=a%2Bb"),
+        Rule::edit("/v2/apis/Api/routes", |reply| {
+            first(reply, "items", "nextToken");
+        })
+        .containing("maxResults=100 "),
+    ];
+    let aws = Aws::with(shared(), &pages).await;
+    let options = &OPTIONS[..4];
+    let said = doctor(options, Some(&aws.url)).await;
+    assert_eq!(said.code, 0, "{:#?}", said.lines);
+    assert!(said.checks("skip").contains("token"), "{:#?}", said.lines);
+    // The version that the alias names is the one that is examined.
+    let mut alias = vec![
+        Rule::replace("ListStackResources", "<StackResourceSummaries>", ALIAS),
+        Rule::edit(
+            "/2015-03-31/functions/PushNotifications/configuration",
+            |reply| {
+                reply["State"] = json!("Failed");
+            },
+        )
+        .containing("?Qualifier=live "),
+    ];
+    let aws = Aws::with(shared(), &alias).await;
+    assert_eq!(
+        doctor(options, Some(&aws.url)).await.checks("FAIL"),
+        BTreeSet::from(["functions"])
+    );
+    alias.remove(0);
+    let aws = Aws::with(shared(), &alias).await;
+    assert_eq!(doctor(options, Some(&aws.url)).await.code, 0);
 }
