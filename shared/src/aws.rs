@@ -269,7 +269,8 @@ pub async fn store() -> Result<Store> {
 pub fn patient_store(name: String, url: Option<String>, region: Option<String>) -> Result<Store> {
     let url = url.or_else(|| endpoint("DYNAMODB"));
     let access = if is_local(url.as_deref()) {
-        ("us-east-1".to_owned(), nobody())
+        let region = region.unwrap_or_else(|| "us-east-1".to_owned());
+        (region, nobody())
     } else {
         let region = region.map_or_else(|| variable("AWS_REGION"), Ok);
         (region?, credentials()?)

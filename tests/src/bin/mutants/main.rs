@@ -8,6 +8,7 @@ mod applications;
 mod broadcasts;
 mod deployment;
 mod devices;
+mod doctor;
 mod document;
 mod erase;
 mod events;
@@ -37,7 +38,7 @@ use tokio::process::Command;
 const LIMIT: Duration = Duration::from_mins(10);
 
 /// All of them.
-const LISTS: [&[Mutant]; 18] = [
+const LISTS: [&[Mutant]; 19] = [
     list::MUTANTS,
     inputs::MUTANTS,
     pushes::MUTANTS,
@@ -56,6 +57,7 @@ const LISTS: [&[Mutant]; 18] = [
     import::MUTANTS,
     broadcasts::MUTANTS,
     deployment::MUTANTS,
+    doctor::MUTANTS,
 ];
 
 type Outcome<T> = Result<T, Box<dyn Error>>;
