@@ -140,9 +140,7 @@ pub const MUTANTS: &[Mutant] = &[
         file: "cli/src/doctor/pushes.rs",
         from: "SignedDuration::from_hours(30 * 24)",
         to: "SignedDuration::from_hours(0)",
-        tests: &[
-            "tidings::doctor::pushes::tests::a_certificate_is_told_of_a_month_before_its_end",
-        ],
+        tests: &["tidings::doctor::pushes::tests::a_certificate_is_told_of_a_month_before_its_end"],
     },
     Mutant {
         name: "what was given up is not counted",
@@ -162,7 +160,7 @@ pub const MUTANTS: &[Mutant] = &[
         name: "what died today is not told",
         file: "cli/src/doctor/table.rs",
         from: "reason = reason.or(first.map(|dead| dead.reason));",
-        to: "reason = reason.or(first.and(None));",
+        to: "reason = reason.or(first.map(|dead| dead.reason).filter(String::is_empty));",
         tests: PLANTED,
     },
     Mutant {
@@ -177,9 +175,7 @@ pub const MUTANTS: &[Mutant] = &[
         file: "cli/src/doctor/trial.rs",
         from: "\"DELETE /v1/me/devices/{device_id}\"",
         to: "\"GET /v1/me/devices\"",
-        tests: &[
-            "it::doctor::a_stack_on_aws_without_a_fault_is_well_and_its_device_gets_the_push",
-        ],
+        tests: &["it::doctor::a_stack_on_aws_without_a_fault_is_well_and_its_device_gets_the_push"],
     },
     Mutant {
         name: "a silent service is asked again and again",

@@ -214,10 +214,11 @@ impl Workshop {
         let mut failed = BTreeSet::new();
         for (home, names) in of_crate {
             // The whole workspace, so that nothing is built with other features than the programs.
-            let target = if home == "it" {
-                &["--workspace", "--features", "tests/proof", "--test", "it"][..]
-            } else {
-                &["--workspace", "--lib"]
+            let target = match home {
+                "it" => &["--workspace", "--features", "tests/proof", "--test", "it"][..],
+                // A program, which has no library.
+                "tidings" => &["--workspace", "--bins"],
+                _ => &["--workspace", "--lib"],
             };
             let Some(output) = self.cargo_test(target, &names).await? else {
                 // One that does not end has not passed.
