@@ -66,6 +66,7 @@ async fn a_service_that_is_silent_fails_once_and_what_depends_on_it_is_skipped()
     );
 }
 
+#[cfg(feature = "proof")]
 #[tokio::test(flavor = "multi_thread")]
 async fn answers_that_are_none_are_no_panic() {
     for garbage in GARBAGE {

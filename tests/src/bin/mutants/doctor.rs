@@ -140,7 +140,7 @@ pub const MUTANTS: &[Mutant] = &[
         file: "cli/src/doctor/pushes.rs",
         from: "SignedDuration::from_hours(30 * 24)",
         to: "SignedDuration::from_hours(0)",
-        tests: &["tidings::doctor::pushes::tests::a_certificate_is_told_of_a_month_before_its_end"],
+        tests: &["cli::doctor::pushes::tests::a_certificate_is_told_of_a_month_before_its_end"],
     },
     Mutant {
         name: "what was given up is not counted",

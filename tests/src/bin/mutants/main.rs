@@ -217,7 +217,7 @@ impl Workshop {
             let target = match home {
                 "it" => &["--workspace", "--features", "tests/proof", "--test", "it"][..],
                 // A program, which has no library.
-                "tidings" => &["--workspace", "--bins"],
+                "cli" => &["--workspace", "--bins"],
                 _ => &["--workspace", "--lib"],
             };
             let Some(output) = self.cargo_test(target, &names).await? else {
