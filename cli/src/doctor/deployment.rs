@@ -97,6 +97,13 @@ impl Deployment {
         Some(id)
     }
 
+    /// Whether a parameter has this value.
+    pub fn says(&self, parameter: &str, value: &str) -> bool {
+        self.parameters
+            .get(parameter)
+            .is_some_and(|found| found == value)
+    }
+
     /// The command that has the credentials of the platform applications read and set again.
     pub fn credentials_again(&self) -> String {
         let version = self.parameters.get("CredentialsVersion");

@@ -144,7 +144,8 @@ impl Table<'_> {
                 ),
             ));
         }
-        if self.description["DeletionProtectionEnabled"] != true {
+        let unprotected = self.stack.says("DeletionProtection", "off");
+        if self.description["DeletionProtectionEnabled"] != true && !unprotected {
             faults.push(Fault::new(
                 "deletion protection is off",
                 format!(
@@ -153,7 +154,11 @@ impl Table<'_> {
                 ),
             ));
         }
-        let well = "point-in-time recovery and deletion protection are on";
+        let well = if unprotected {
+            "point-in-time recovery is on; deletion protection is a parameter, and off"
+        } else {
+            "point-in-time recovery and deletion protection are on"
+        };
         Ok(Found::of(faults, well))
     }
 

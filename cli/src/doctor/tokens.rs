@@ -115,7 +115,10 @@ async fn present(
         Fault::new(format!("{} could not be asked ({why})", shown.route), mend)
     })?;
     match answer.status {
-        401 => Err(refused(shown, trust, keys, token)),
+        401 => {
+            let pool = shown.parameters == "Producer" && stack.says("TokenIssuer", "cognito");
+            Err(refused(shown, trust, keys, token, pool))
+        }
         403 => {
             let has = Token::read(token).map(|token| token.scopes());
             let has = has.unwrap_or_default().join(" ");
@@ -183,9 +186,11 @@ impl Token {
     }
 }
 
-/// Why the API refuses a token, which API Gateway does not tell.
-fn refused(shown: &Shown, trust: &Trust, keys: &Keys, token: &str) -> Fault {
+/// Why the API refuses a token, which API Gateway does not tell; `pool` says that the stack issues such tokens itself.
+fn refused(shown: &Shown, trust: &Trust, keys: &Keys, token: &str, pool: bool) -> Fault {
     let (who, parameters) = (shown.who, shown.parameters);
+    let own = "fetch one of the stack's own pool: at its output TokenEndpoint, with its ProducerClientId or AdminClientId";
+    let mend = |text: String| if pool { own.to_owned() } else { text };
     let Some(token) = Token::read(token) else {
         return Fault::new(
             format!("the {who} token is not a JWT"),
@@ -206,9 +211,9 @@ fn refused(shown: &Shown, trust: &Trust, keys: &Keys, token: &str) -> Fault {
                 "the {who} token is of the issuer {issuer}, and the API trusts {}",
                 trust.issuer
             ),
-            format!(
+            mend(format!(
                 "deploy with {parameters}Issuer={issuer}, to the last slash, or take a token of the other"
-            ),
+            )),
         );
     }
     let audiences = token.audiences();
@@ -216,9 +221,9 @@ fn refused(shown: &Shown, trust: &Trust, keys: &Keys, token: &str) -> Fault {
         let (own, other) = (audiences.join(","), trust.audiences.join(","));
         return Fault::new(
             format!("the {who} token is for the audience {own}, and the API takes {other}"),
-            format!(
+            mend(format!(
                 "deploy with {parameters}Audiences={other},{own}, or ask the issuer for a token for {other}"
-            ),
+            )),
         );
     }
     doubtful(who, keys, &token)

@@ -148,3 +148,42 @@ async fn a_stack_of_many_pages_with_an_alias_is_examined_like_any_other() {
     let aws = Aws::with(shared(), &alias).await;
     assert_eq!(doctor(options, Some(&aws.url)).await.code, 0);
 }
+
+/// What a stack was deployed with.
+const DEPLOYED: &str = "<Parameters><member><ParameterKey>DeletionProtection</ParameterKey><ParameterValue>off</ParameterValue></member>\
+    <member><ParameterKey>TokenIssuer</ParameterKey><ParameterValue>cognito</ParameterValue></member>\
+    <member><ParameterKey>CredentialsVersion</ParameterKey><ParameterValue>7</ParameterValue></member></Parameters></member>";
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_stack_was_deployed_with_decides_what_is_a_fault_and_how_it_is_mended() {
+    let stack = shared();
+    let rules = [
+        Rule::replace("DescribeStacks", "</member>", DEPLOYED),
+        Rule::edit("DescribeTable", |reply| {
+            reply["Table"]["DeletionProtectionEnabled"] = json!(false);
+        }),
+        Rule::replace("GetPlatformApplicationAttributes", ">true<", ">false<"),
+    ];
+    let aws = Aws::with(stack, &rules).await;
+    let mut claims = stack.producer_claims();
+    claims["iss"] = json!("https://else.example");
+    let folder = tempfile::tempdir().unwrap();
+    let token = super::file(folder.path(), "token", &stack.sign(&claims));
+    let options = [&OPTIONS[..4], &["--producer-token", &token]].concat();
+    let said = doctor(&options, Some(&aws.url)).await;
+    assert_eq!(
+        said.checks("FAIL"),
+        BTreeSet::from(["applications", "token"])
+    );
+    for says in [
+        "at its output TokenEndpoint",
+        "CredentialsVersion=8`",
+        "is a parameter, and off",
+    ] {
+        assert!(
+            said.lines.iter().any(|line| line.contains(says)),
+            "{says}: {:#?}",
+            said.lines
+        );
+    }
+}
