@@ -4,6 +4,7 @@
 #![deny(clippy::print_stderr, clippy::print_stdout)]
 
 mod cost;
+mod doctor;
 mod export;
 mod import;
 mod journal;
@@ -30,6 +31,7 @@ fn main() -> ExitCode {
         Some(Command::Import(options)) => import::run(options),
         Some(Command::Export(options)) => export::run(options),
         Some(Command::Cost(load)) => print_cost(load).map(|()| ExitCode::SUCCESS),
+        Some(Command::Doctor(options)) => doctor::run(options),
         None => start::run(&options.start).map(|()| ExitCode::SUCCESS),
     };
     match outcome {

@@ -25,6 +25,8 @@ pub enum Command {
     Export(Export),
     /// Print what a month costs on AWS, line by line, and what would save most
     Cost(Load),
+    /// Examine the running local stack, or a deployed one, and say what is wrong and how it is mended
+    Doctor(Doctor),
 }
 
 /// Which table a command works on.
@@ -74,6 +76,34 @@ pub struct Export {
     /// Parts of the table that are read side by side [default: 8, on this machine 1]
     #[arg(long, value_name = "NUMBER", value_parser = clap::value_parser!(i32).range(1..=64))]
     pub segments: Option<i32>,
+}
+
+#[derive(Args)]
+pub struct Doctor {
+    /// The `CloudFormation` stack, by the credentials in the environment [default: the running local stack]
+    #[arg(long, value_name = "NAME")]
+    pub stack: Option<String>,
+    /// Its region [default: `AWS_REGION`]
+    #[arg(long, value_name = "NAME", requires = "stack")]
+    pub region: Option<String>,
+    /// The data folder of the running local stack [default: .local beside template.yaml]
+    #[arg(long, value_name = "DIR", conflicts_with = "stack")]
+    pub data: Option<PathBuf>,
+    /// A file with a token of a user
+    #[arg(long, value_name = "FILE")]
+    pub user_token: Option<PathBuf>,
+    /// A file with a token of a backend service that creates notifications
+    #[arg(long, value_name = "FILE")]
+    pub producer_token: Option<PathBuf>,
+    /// A file with a token of an administrator
+    #[arg(long, value_name = "FILE")]
+    pub admin_token: Option<PathBuf>,
+    /// Send a test push to the device with this token of Google's or Apple's [default: only to a phone of the local stack]
+    #[arg(long, value_name = "TOKEN", requires = "platform")]
+    pub send: Option<String>,
+    /// Which service delivers to that device
+    #[arg(long, value_name = "NAME", requires = "send", value_parser = ["fcm", "apns", "apns_sandbox"])]
+    pub platform: Option<String>,
 }
 
 #[derive(Args)]

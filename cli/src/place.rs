@@ -43,12 +43,18 @@ pub fn target(place: &Place) -> Result<Target> {
         None => running(&workspace::data_folder(place.data.as_deref())?)?,
     };
     let is_local = url.as_deref().is_some_and(|url| url.starts_with("http://"));
-    let store = shared::aws::patient_store(table, url).map_err(|error| failed(&error))?;
+    let store = shared::aws::patient_store(table, url, None).map_err(|error| failed(&error))?;
     Ok(Target {
         store,
         name,
         is_local,
     })
+}
+
+/// What the stack that keeps its data here has left word of; `None` if none runs.
+pub fn running_stack(data: &Path) -> Option<Value> {
+    let text = std::fs::read(data.join(RUNNING)).ok()?;
+    serde_json::from_slice(&text).ok()
 }
 
 /// The table, the address and the name of the stack that keeps its data here.
@@ -59,8 +65,7 @@ fn running(data: &Path) -> Result<(String, Option<String>, String)> {
             data.display()
         ))
     };
-    let text = std::fs::read(data.join(RUNNING)).map_err(|_| none())?;
-    let running: Value = serde_json::from_slice(&text).map_err(|_| none())?;
+    let running = running_stack(data).ok_or_else(none)?;
     let text = |name: &str| running[name].as_str().map(str::to_owned);
     let (table, url) = text("table").zip(text("dynamodb")).ok_or_else(none)?;
     let folder = data.canonicalize()?;

@@ -57,6 +57,7 @@ pub fn json_line(stack: &Stack) -> Value {
         "api": stack.api_url(),
         "page": stack.page_url(),
         "pid": std::process::id(),
+        "control": stack.control_url(),
         "dynamodb": stack.dynamodb_url(),
         "secrets": stack.secrets_url(),
         "sns": stack.sns_url(),

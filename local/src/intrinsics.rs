@@ -7,7 +7,7 @@ use serde_json::{Map, Value, json};
 use std::collections::BTreeMap;
 
 /// What the local stack calls the stack.
-const STACK_NAME: &str = "local";
+pub const STACK_NAME: &str = "local";
 /// A condition that is nested deeper than this refers to itself.
 const MAX_DEPTH: usize = 64;
 

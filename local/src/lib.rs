@@ -6,6 +6,7 @@
 
 mod asynchronous;
 mod clock;
+mod control;
 mod cors;
 mod custom;
 mod door;

@@ -1,6 +1,7 @@
 //! A whole stack in one process: everything the template names, started, connected, and ended together.
 
 use crate::asynchronous::AsyncFunction;
+use crate::control::{self, Control};
 use crate::error::{Error, Result};
 use crate::function::Function;
 use crate::gateway::{self, Gateway};
@@ -20,6 +21,7 @@ use std::collections::BTreeMap;
 use std::fs::{File, TryLockError};
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use tokio::task::JoinHandle;
 
 /// Its lock is held by the stack that uses the data folder.
@@ -48,6 +50,7 @@ pub struct Stack {
     api: SocketAddr,
     sns: SocketAddr,
     sqs: SocketAddr,
+    control: SocketAddr,
     secrets: SecretsManager,
     dynamodb: String,
     table_names: Vec<String>,
@@ -134,20 +137,16 @@ impl Stack {
         let sns = tasks.serve("SNS", sns::router(state.clone(), topics.clone()))?;
         let sqs = tasks.serve("SQS", queue::router(state.clone()))?;
         let secrets = SecretsManager::start(options.secrets)?;
-        let endpoints = [
-            ("DYNAMODB", tables.url()),
-            ("SECRETS_MANAGER", secrets.url().to_owned()),
-            ("SNS", format!("http://{sns}")),
-            ("SQS", format!("http://{sqs}")),
-        ];
-        let endpoints = endpoints.map(|(name, url)| (format!("AWS_ENDPOINT_URL_{name}"), url));
-        let endpoints = BTreeMap::from(endpoints);
+        let endpoints = endpoints(&tables, &secrets, sns, sqs);
         let functions = functions(&mut template, &binaries, &endpoints, &state).await?;
         let asynchronous = tasks
             .connect(&template, &functions, &topics, &tables, &state)
             .await?;
 
         let api = options.listener.local_addr()?;
+        let template = Arc::new(template);
+        let plane = Control::new(&template, &spec, (api, sqs), &functions, &tables)?;
+        let control = tasks.serve("the control plane", control::router(plane))?;
         let gateway = Gateway {
             routes,
             cors: spec.cors,
@@ -163,11 +162,12 @@ impl Stack {
             .0
             .push(serve(options.listener, "the API", gateway.router(own))?);
         let dynamodb = tables.url();
-        let names = template.tables.into_iter().map(|table| table.name);
+        let names = template.tables.iter().map(|table| table.name.clone());
         Ok(Self {
             api,
             sns,
             sqs,
+            control,
             secrets,
             dynamodb,
             table_names: names.collect(),
@@ -209,6 +209,12 @@ impl Stack {
         format!("http://{}", self.sqs)
     }
 
+    /// Where `CloudFormation`, Lambda and API Gateway answer who examines the stack.
+    #[must_use]
+    pub fn control_url(&self) -> String {
+        format!("http://{}", self.control)
+    }
+
     /// Where secrets answer the protocol of Secrets Manager.
     #[must_use]
     pub fn secrets_url(&self) -> &str {
@@ -238,6 +244,22 @@ impl Drop for Stack {
             function.end();
         }
     }
+}
+
+/// The variables by which every SDK finds the services.
+fn endpoints(
+    tables: &Tables,
+    secrets: &SecretsManager,
+    sns: SocketAddr,
+    sqs: SocketAddr,
+) -> BTreeMap<String, String> {
+    let endpoints = [
+        ("DYNAMODB", tables.url()),
+        ("SECRETS_MANAGER", secrets.url().to_owned()),
+        ("SNS", format!("http://{sns}")),
+        ("SQS", format!("http://{sqs}")),
+    ];
+    BTreeMap::from(endpoints.map(|(name, url)| (format!("AWS_ENDPOINT_URL_{name}"), url)))
 }
 
 /// The functions as they are invoked by who does not wait for them.

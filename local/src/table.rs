@@ -85,6 +85,16 @@ impl Tables {
         self.url.clone()
     }
 
+    /// The ARN of the stream of the table `name`, as `DescribeTable` has it; empty if it has none.
+    pub(crate) fn stream_arn(&self, name: &str) -> Result<String> {
+        let described = self
+            .database
+            .0
+            .describe_table(request(json!({"TableName": name}))?)
+            .map_err(|error| engine(&error))?;
+        Ok(described.table.latest_stream_arn.unwrap_or_default())
+    }
+
     /// Opens the stream of the table `name`.
     pub fn stream(&self, name: &str) -> Result<Stream> {
         Stream::open(

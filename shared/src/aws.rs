@@ -20,6 +20,7 @@ use crate::outgoing::Outgoing;
 use crate::push::{Limits, Summary};
 use crate::queue::Queue;
 use crate::secrets::Secrets;
+use crate::signing::Caller;
 use crate::sns::Sns;
 use crate::store::Store;
 
@@ -149,6 +150,16 @@ fn credentials() -> Result<Credentials> {
     ))
 }
 
+/// Who needs no name on this machine.
+fn nobody() -> Credentials {
+    Credentials::new("local", "local", None, None, "this machine")
+}
+
+/// Whether a service is on this machine: its endpoint has plain HTTP.
+fn is_local(url: Option<&str>) -> bool {
+    url.is_some_and(|url| url.starts_with("http://"))
+}
+
 /// Another endpoint than the region's own, from the variables that every AWS SDK reads.
 fn endpoint(service: &str) -> Option<String> {
     env::var(format!("AWS_ENDPOINT_URL_{service}"))
@@ -159,7 +170,7 @@ fn endpoint(service: &str) -> Option<String> {
 /// Connections to one service. Plain HTTP is for an endpoint on this machine.
 fn http_client(endpoint: Option<&str>) -> Result<SharedHttpClient> {
     let builder = Builder::new().pool_idle_timeout(IDLE);
-    if endpoint.is_some_and(|url| url.starts_with("http://")) {
+    if is_local(endpoint) {
         return Ok(builder.build_http());
     }
     Ok(builder
@@ -169,7 +180,10 @@ fn http_client(endpoint: Option<&str>) -> Result<SharedHttpClient> {
 }
 
 fn tls() -> Result<TlsContext> {
-    let roots = TrustStore::empty().with_pem_certificate(ROOTS);
+    context(TrustStore::empty().with_pem_certificate(ROOTS))
+}
+
+fn context(roots: TrustStore) -> Result<TlsContext> {
     let tls = TlsContext::builder().with_trust_store(roots).build();
     tls.map_err(|error| Error::Internal {
         what: "TLS could not be set up",
@@ -180,7 +194,7 @@ fn tls() -> Result<TlsContext> {
 /// HTTP to `url` outside of an SDK. Plain HTTP is for a server on this machine.
 pub fn outgoing(url: &str) -> Result<Outgoing> {
     let connector = Connector::builder();
-    if url.starts_with("http://") {
+    if is_local(Some(url)) {
         return Ok(Outgoing::new(connector.build_http()));
     }
     let connector = connector.tls_provider(Provider::Rustls(CryptoMode::Ring));
@@ -192,6 +206,48 @@ pub fn secrets() -> Result<Secrets> {
     let endpoint = endpoint("SECRETS_MANAGER");
     let outgoing = outgoing(endpoint.as_deref().unwrap_or_default())?;
     Ok(Secrets::new(outgoing, endpoint, credentials()?))
+}
+
+/// HTTP to a server of anybody's, by the roots that this machine trusts.
+pub fn outgoing_anywhere(url: &str) -> Result<Outgoing> {
+    let connector = Connector::builder();
+    if is_local(Some(url)) {
+        return Ok(Outgoing::new(connector.build_http()));
+    }
+    let roots = TrustStore::default().with_pem_certificate(ROOTS);
+    let connector = connector.tls_provider(Provider::Rustls(CryptoMode::Ring));
+    Ok(Outgoing::new(
+        connector.tls_context(context(roots)?).build(),
+    ))
+}
+
+/// The region that a program at a terminal works in, if the environment says one.
+pub fn region() -> Option<String> {
+    let region = env::var("AWS_REGION").or_else(|_| env::var("AWS_DEFAULT_REGION"));
+    region.ok().filter(|region| !region.is_empty())
+}
+
+/// Who calls a service for a program at a terminal, and where: at `url`, else where the environment says by the service's
+/// `name` in its variables, else (`None`) at the region's own endpoint. A service on this machine needs no credentials.
+///
+/// `Internal` if the environment has no credentials.
+pub fn caller(
+    name: &str,
+    url: Option<&str>,
+    what: &'static str,
+) -> Result<(Caller, Option<String>)> {
+    let url = url.map(str::to_owned).or_else(|| endpoint(name));
+    let credentials = if is_local(url.as_deref()) {
+        nobody()
+    } else {
+        credentials()?
+    };
+    let caller = Caller {
+        outgoing: outgoing(url.as_deref().unwrap_or_default())?,
+        identity: credentials.into(),
+        what,
+    };
+    Ok((caller, url))
 }
 
 /// The table, with a connection on its way.
@@ -209,14 +265,15 @@ pub async fn store() -> Result<Store> {
 }
 
 /// The table `name` for a program that nobody waits for: at `url`, or where the environment says. A table on this
-/// machine (plain HTTP) needs no credentials.
-pub fn patient_store(name: String, url: Option<String>) -> Result<Store> {
+/// machine (plain HTTP) needs no credentials and no region.
+pub fn patient_store(name: String, url: Option<String>, region: Option<String>) -> Result<Store> {
     let url = url.or_else(|| endpoint("DYNAMODB"));
-    let access = if url.as_deref().is_some_and(|url| url.starts_with("http://")) {
-        let credentials = Credentials::new("local", "local", None, None, "this machine");
-        ("us-east-1".to_owned(), credentials)
+    let access = if is_local(url.as_deref()) {
+        let region = region.unwrap_or_else(|| "us-east-1".to_owned());
+        (region, nobody())
     } else {
-        (variable("AWS_REGION")?, credentials()?)
+        let region = region.map_or_else(|| variable("AWS_REGION"), Ok);
+        (region?, credentials()?)
     };
     table(name, url, access, (PATIENT_ATTEMPT, PATIENT_OPERATION))
 }

@@ -1,4 +1,4 @@
-//! HTTP for the two calls that no SDK client of ours makes, over the connector that the SDK's
+//! HTTP for the calls that no SDK client of ours makes, over the connector that the SDK's
 //! clients use.
 
 use std::time::Duration;
@@ -18,7 +18,7 @@ pub struct Outgoing {
 
 /// A request.
 pub struct Request<'r> {
-    /// `PUT`, `POST`.
+    /// `GET`, `PUT`, `POST`.
     pub method: &'static str,
     /// Where to; its path and query are sent as they are.
     pub url: &'r str,

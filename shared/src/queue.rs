@@ -61,9 +61,12 @@ impl Queue {
         let call = Call {
             service: "sqs",
             region: &self.region,
-            target: "AmazonSQS.SendMessage",
-            content_type: "application/x-amz-json-1.0",
+            method: "POST",
             url,
+            headers: &[
+                ("content-type", "application/x-amz-json-1.0"),
+                ("x-amz-target", "AmazonSQS.SendMessage"),
+            ],
             body: &body,
         };
         self.caller.call(&call, now, read).await

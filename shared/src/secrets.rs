@@ -50,9 +50,12 @@ impl Secrets {
         let call = Call {
             service: "secretsmanager",
             region,
-            target: "secretsmanager.GetSecretValue",
-            content_type: "application/x-amz-json-1.1",
+            method: "POST",
             url: &url,
+            headers: &[
+                ("content-type", "application/x-amz-json-1.1"),
+                ("x-amz-target", "secretsmanager.GetSecretValue"),
+            ],
             body: &body,
         };
         self.caller.call(&call, now, read).await

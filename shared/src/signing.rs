@@ -1,4 +1,4 @@
-//! Requests of AWS's JSON protocols, signed: for the few calls that are not worth an SDK crate.
+//! Requests of AWS, signed: for the few calls that are not worth an SDK crate.
 
 use std::time::Duration;
 
@@ -21,12 +21,12 @@ pub struct Call<'c> {
     pub service: &'static str,
     /// Its region.
     pub region: &'c str,
-    /// The operation, as `X-Amz-Target` names it.
-    pub target: &'static str,
-    /// `application/x-amz-json-1.0` or `-1.1`.
-    pub content_type: &'static str,
-    /// Where to.
+    /// `POST`, `GET`.
+    pub method: &'static str,
+    /// Where to, with its query.
     pub url: &'c str,
+    /// The headers that say what it is, names in lower case: all but those of the signature.
+    pub headers: &'c [(&'static str, &'c str)],
     /// The body.
     pub body: &'c str,
 }
@@ -55,7 +55,7 @@ impl Caller {
         loop {
             let headers = headers(call, &self.identity, now);
             let request = Request {
-                method: "POST",
+                method: call.method,
                 url: call.url,
                 headers: headers.map_err(|source| Error::Internal { what, source })?,
                 body: call.body.to_owned(),
@@ -77,10 +77,7 @@ fn headers(
     identity: &Identity,
     now: Timestamp,
 ) -> Result<Vec<(String, String)>, Source> {
-    let plain = [
-        ("content-type", call.content_type),
-        ("x-amz-target", call.target),
-    ];
+    let plain = call.headers.iter().copied();
     let params = SigningParams::builder()
         .identity(identity)
         .region(call.region)
@@ -90,9 +87,9 @@ fn headers(
         .build()?
         .into();
     let body = SignableBody::Bytes(call.body.as_bytes());
-    let request = SignableRequest::new("POST", call.url, plain.into_iter(), body)?;
+    let request = SignableRequest::new(call.method, call.url, plain.clone(), body)?;
     let (signed, _) = sign(request, &params)?.into_parts();
-    let all = plain.into_iter().chain(signed.headers());
+    let all = plain.chain(signed.headers());
     Ok(all
         .map(|(name, value)| (name.to_owned(), value.to_owned()))
         .collect())

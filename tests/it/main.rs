@@ -38,6 +38,7 @@ mod dedupe;
 mod deployment;
 mod devices;
 mod docs;
+mod doctor;
 mod document;
 mod documented;
 #[cfg(feature = "proof")]

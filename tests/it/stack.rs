@@ -167,6 +167,11 @@ impl Stack {
         self.text("sns")
     }
 
+    /// Where CloudFormation, Lambda and API Gateway answer.
+    pub fn control(&self) -> &str {
+        self.text("control")
+    }
+
     /// Where the queues answer.
     pub fn sqs(&self) -> &str {
         self.text("sqs")

@@ -8,6 +8,7 @@ mod applications;
 mod broadcasts;
 mod deployment;
 mod devices;
+mod doctor;
 mod document;
 mod erase;
 mod events;
@@ -58,6 +59,7 @@ const LISTS: [&[Mutant]; 19] = [
     broadcasts::MUTANTS,
     deployment::MUTANTS,
     traces::MUTANTS,
+    doctor::MUTANTS,
 ];
 
 type Outcome<T> = Result<T, Box<dyn Error>>;
@@ -214,10 +216,11 @@ impl Workshop {
         let mut failed = BTreeSet::new();
         for (home, names) in of_crate {
             // The whole workspace, so that nothing is built with other features than the programs.
-            let target = if home == "it" {
-                &["--workspace", "--features", "tests/proof", "--test", "it"][..]
-            } else {
-                &["--workspace", "--lib"]
+            let target = match home {
+                "it" => &["--workspace", "--features", "tests/proof", "--test", "it"][..],
+                // A program, which has no library.
+                "cli" => &["--workspace", "--bins"],
+                _ => &["--workspace", "--lib"],
             };
             let Some(output) = self.cargo_test(target, &names).await? else {
                 // One that does not end has not passed.
