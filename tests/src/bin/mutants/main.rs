@@ -39,7 +39,7 @@ use tokio::process::Command;
 const LIMIT: Duration = Duration::from_mins(10);
 
 /// All of them.
-const LISTS: [&[Mutant]; 19] = [
+const LISTS: [&[Mutant]; 20] = [
     list::MUTANTS,
     inputs::MUTANTS,
     pushes::MUTANTS,
