@@ -5,6 +5,7 @@
 //! By default a world of each kind is small; `TIDINGS_FULL=1` takes 1,000,000 with each of three seeds, `TIDINGS_STEPS` as
 //! many as it says, and `TIDINGS_SEED` repeats one world. `--profile simulation` makes it fast.
 
+mod judge;
 mod keys;
 mod ledger;
 mod pushes;
@@ -100,7 +101,7 @@ fn pushed(reports: &[pushes::Report]) -> (u64, u64) {
     let (repeats, ambiguous) = (sum(|report| report.repeats), sum(|report| report.ambiguous));
     println!(
         "{} notifications, {} pairs, {} taken, {repeats} of them again, {ambiguous} unclear; {} kills, {} overlaps, \
-         {} parked, {} taken back, {} expired; 0 lost",
+         {} parked, {} taken back, {} erased, {} expired; 0 lost",
         count(|report| report.notifications),
         count(|report| report.pairs),
         sum(|report| report.accepted),
@@ -108,6 +109,7 @@ fn pushed(reports: &[pushes::Report]) -> (u64, u64) {
         sum(|report| report.overlaps),
         count(|report| report.parked),
         count(|report| report.retracted),
+        count(|report| report.erased),
         count(|report| report.expired),
     );
     (repeats, ambiguous)

@@ -15,6 +15,8 @@ type Pair = (String, String);
 /// What is known of a notification.
 #[derive(Debug, Clone)]
 pub struct Note {
+    /// The partition of its user's rows.
+    pub user: String,
     pub endpoints: Vec<String>,
     /// The end of its push's life.
     pub ends: Timestamp,
@@ -47,8 +49,10 @@ pub struct Ledger {
     pub trace: u64,
     invocations: u64,
     running: BTreeMap<usize, Running>,
-    /// Instance and notification → the call that read it last.
+    /// Instance and notification, or a user's partition → the call that read it last.
     reads: HashMap<(usize, String), u64>,
+    /// Partitions of users, and after which of the table's calls they were certainly erased.
+    pub erased: HashMap<String, u64>,
     pub notes: HashMap<String, Note>,
     pub taken: HashMap<Pair, Taken>,
     /// What broke a promise.
@@ -116,8 +120,10 @@ impl Ledger {
         }
         let tables = body["RequestItems"].as_object().unwrap().values();
         for key in tables.flat_map(|table| table["Keys"].as_array().unwrap()) {
-            if let Some(id) = id(key) {
-                self.reads.insert((instance, id), self.calls);
+            let user = key["sk"]["S"] == "A#user";
+            let user = key["pk"]["S"].as_str().filter(|_| user).map(str::to_owned);
+            if let Some(read) = id(key).or(user) {
+                self.reads.insert((instance, read), self.calls);
             }
         }
     }
@@ -126,6 +132,11 @@ impl Ledger {
     pub fn retracted(&mut self, id: &str) {
         let calls = self.calls;
         self.notes.get_mut(id).unwrap().retracted = Some(calls);
+    }
+
+    /// A user was certainly erased.
+    pub fn erased(&mut self, user: &str) {
+        self.erased.insert(user.to_owned(), self.calls);
     }
 
     /// SNS has taken a publish.
@@ -144,10 +155,16 @@ impl Ledger {
         if now > note.ends + WAY {
             self.broken.push(format!("{id} was pushed past its life"));
         }
-        let read = self.reads.get(&(instance, id.clone())).copied();
+        let read = |what: &str| self.reads.get(&(instance, what.to_owned())).copied();
+        if let Some(erased) = self.erased.get(&note.user)
+            && read(&note.user) > Some(*erased)
+        {
+            let broken = format!("the user of {id} was read after the erase, and pushed to");
+            self.broken.push(broken);
+        }
         if note
             .retracted
-            .is_some_and(|retracted| read > Some(retracted))
+            .is_some_and(|retracted| read(&id) > Some(retracted))
         {
             self.broken
                 .push(format!("{id} was read after it was taken back, and pushed"));

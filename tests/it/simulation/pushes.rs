@@ -1,7 +1,7 @@
 //! The stream's batches, pushed by instances that are killed, with copies of a batch in two of them, answers that are lost
 //! and notifications that are taken back meanwhile.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -16,7 +16,8 @@ use shared::outcome::Reason;
 use shared::push::{Limits, Pusher, Target, Undone};
 use shared::store::Store;
 
-use super::ledger::{Note, Taken};
+use super::judge::judge;
+use super::ledger::Note;
 use super::wire::{Faults, Wire, World};
 use crate::chance::Chance;
 
@@ -29,6 +30,8 @@ const BUDGET: Duration = Duration::from_secs(30);
 /// The pause between two runs of what is parked, and the runs with faults and without.
 const PARKED: Duration = Duration::from_mins(10);
 const ROUNDS: usize = 8;
+/// How long after an erase the rows go.
+const ROWS_GO: Duration = Duration::from_millis(50);
 const LIMITS: Limits = Limits {
     rate: 1_000_000,
     instances: 1,
@@ -58,6 +61,7 @@ pub struct Report {
     pub overlaps: u64,
     pub parked: usize,
     pub retracted: usize,
+    pub erased: usize,
     pub expired: usize,
     pub trace: u64,
 }
@@ -254,6 +258,7 @@ async fn create(
         for ((user, endpoints, once, ttl), receipts) in notes.into_iter().zip(accepted.receipts) {
             let id = receipts[0].id;
             let note = Note {
+                user: format!("U#{}", user.as_str()),
                 endpoints: endpoints.clone(),
                 ends: id.at() + Duration::from_secs(ttl),
                 once,
@@ -277,43 +282,36 @@ async fn take_back(world: &World, store: &Store, taken: Vec<(Target, Duration)>)
     join_all(each).await;
 }
 
-/// So many notifications, pushed until nothing of them is left to do.
-pub async fn run(seed: u64, count: usize, trouble: Trouble) -> Result<Report, String> {
-    let world = World::new(seed);
-    let mut chance = Chance::new(seed);
-    let users = users(&world, count.div_ceil(5), &mut chance);
-    let clean = Wire::new(&world, 1_000, Faults::NONE).store();
-    let odd = trouble.odd;
-    let targets = create(&world, &clean, &users, (count, odd), &mut chance).await;
-    let mut taken = Vec::new();
-    let mut records: Vec<Vec<Target>> = vec![Vec::new(); SHARDS];
-    let spread = 40 * count / SHARDS;
-    for target in &targets {
-        if odd && chance.one_in(20) {
-            let at = Duration::from_millis(u64::try_from(chance.below(spread)).unwrap());
-            taken.push((target.clone(), at));
+/// Erases some users, each at a moment of its own, and their rows a little later.
+async fn erase(world: &World, store: &Store, users: Vec<(UserId, Duration)>) {
+    let each = users.into_iter().map(|(user, at)| async move {
+        tokio::time::sleep(at).await;
+        let moment = world.now();
+        store.begin_erase(&user, moment).await.unwrap();
+        world.ledger().erased(&format!("U#{}", user.as_str()));
+        tokio::time::sleep(ROWS_GO).await;
+        let mut after = None;
+        loop {
+            let page = store.erase_rows(&user, moment, after.as_deref());
+            after = page.await.unwrap().cursor;
+            if after.is_none() {
+                return;
+            }
         }
-        // A user's records are in one shard.
-        let shard = target.0.as_str().bytes().map(usize::from).sum::<usize>() % SHARDS;
-        records[shard].push(target.clone());
-    }
-    let shards = records.iter().enumerate();
-    let shards = shards.map(|(number, records)| shard(&world, number, records, trouble));
-    let (parked, ()) = tokio::join!(join_all(shards), take_back(&world, &clean, taken));
-    let mut parked: Vec<Target> = parked.into_iter().flatten().collect();
-    let report = Report {
-        notifications: count,
-        parked: parked.len(),
-        ..Report::default()
-    };
+    });
+    join_all(each).await;
+}
+
+/// Pushes what is parked, again and again, until nothing is left.
+async fn resume(world: &Arc<World>, mut parked: Vec<Target>, faults: Faults) -> Result<(), String> {
     for round in 0..ROUNDS {
         tokio::time::sleep(PARKED).await;
-        let faults = if round < ROUNDS / 2 {
-            trouble.faults
+        let now = if round < ROUNDS / 2 {
+            faults
         } else {
             Faults::NONE
         };
-        let mut instance = Instance::new(&world, 100 + round, faults);
+        let mut instance = Instance::new(world, 100 + round, now);
         let mut left = Vec::new();
         parked.sort();
         parked.dedup();
@@ -331,67 +329,48 @@ pub async fn run(seed: u64, count: usize, trouble: Trouble) -> Result<Report, St
     if let Some(target) = parked.first() {
         return Err(format!("{target:?} is still to be pushed"));
     }
+    Ok(())
+}
+
+/// So many notifications, pushed until nothing of them is left to do.
+pub async fn run(seed: u64, count: usize, trouble: Trouble) -> Result<Report, String> {
+    let world = World::new(seed);
+    let mut chance = Chance::new(seed);
+    let users = users(&world, count.div_ceil(5), &mut chance);
+    let clean = Wire::new(&world, 1_000, Faults::NONE).store();
+    let odd = trouble.odd;
+    let targets = create(&world, &clean, &users, (count, odd), &mut chance).await;
+    let (mut taken, mut gone) = (Vec::new(), BTreeMap::new());
+    let mut records: Vec<Vec<Target>> = vec![Vec::new(); SHARDS];
+    let spread = 40 * count / SHARDS;
+    let moment =
+        |chance: &mut Chance| Duration::from_millis(u64::try_from(chance.below(spread)).unwrap());
+    for (user, _) in &users {
+        if odd && chance.one_in(20) {
+            gone.insert(user.clone(), moment(&mut chance));
+        }
+    }
+    for target in &targets {
+        if odd && !gone.contains_key(&target.0) && chance.one_in(10) {
+            taken.push((target.clone(), moment(&mut chance)));
+        }
+        // A user's records are in one shard.
+        let shard = target.0.as_str().bytes().map(usize::from).sum::<usize>() % SHARDS;
+        records[shard].push(target.clone());
+    }
+    let shards = records.iter().enumerate();
+    let shards = shards.map(|(number, records)| shard(&world, number, records, trouble));
+    let (parked, (), ()) = tokio::join!(
+        join_all(shards),
+        take_back(&world, &clean, taken),
+        erase(&world, &clean, gone.into_iter().collect())
+    );
+    let parked: Vec<Target> = parked.into_iter().flatten().collect();
+    let report = Report {
+        notifications: count,
+        parked: parked.len(),
+        ..Report::default()
+    };
+    resume(&world, parked, trouble.faults).await?;
     judge(&world, report)
-}
-
-/// Compares what SNS took with what the table says, and both with what was promised.
-fn judge(world: &World, mut report: Report) -> Result<Report, String> {
-    let rows = world.rows();
-    let states: HashMap<&str, &Value> = rows
-        .iter()
-        .filter_map(|row| Some((row["sk"]["S"].as_str()?.strip_prefix("N#")?, row)))
-        .collect();
-    let ledger = world.ledger();
-    if let Some(broken) = ledger.broken.first() {
-        return Err(broken.clone());
-    }
-    report.trace = ledger.trace;
-    (report.kills, report.overlaps) = (ledger.kills, ledger.overlaps);
-    for (id, note) in &ledger.notes {
-        let Some(row) = states.get(&**id) else {
-            return Err(format!("{id} has no row"));
-        };
-        if note.retracted.is_some() {
-            report.retracted += 1;
-            if row.get("t").is_some() {
-                return Err(format!("{id} was taken back, and is there"));
-            }
-        }
-        let state = row["po"]["M"]["s"]["S"].as_str().unwrap_or("pending");
-        report.expired += usize::from(state == "expired");
-        for endpoint in &note.endpoints {
-            let pair = (id.clone(), endpoint.clone());
-            let Taken {
-                accepted,
-                ambiguous,
-            } = ledger.taken.get(&pair).copied().unwrap_or_default();
-            report.pairs += 1;
-            report.accepted += u64::from(accepted);
-            report.repeats += u64::from(accepted.saturating_sub(1));
-            report.ambiguous += u64::from(ambiguous);
-            if accepted > 1 + ambiguous || (note.once && accepted > 1) {
-                return Err(format!(
-                    "{pair:?}: taken {accepted} times, unclear {ambiguous}"
-                ));
-            }
-            if accepted == 0 && note.retracted.is_none() && !is_told(note, endpoint, row) {
-                return Err(format!("{pair:?} is lost: {row}"));
-            }
-        }
-    }
-    Ok(report)
-}
-
-/// Whether the table says why a device did not get it.
-fn is_told(note: &Note, endpoint: &str, row: &Value) -> bool {
-    let outcome = &row["po"]["M"];
-    let device = format!("d{}", endpoint.rsplit('-').next().unwrap());
-    let says = |outcome: &Value| outcome["w"]["S"].is_string();
-    match outcome["s"]["S"].as_str() {
-        Some("expired") => true,
-        Some("dead" | "partial") => says(outcome) || says(&outcome["d"]["M"][device]["M"]),
-        // Rather none than two.
-        Some("unknown") => note.once,
-        _ => false,
-    }
 }
