@@ -111,6 +111,41 @@ async fn f22_a_screen_that_cannot_be_cleared_for_a_dead_endpoint_is_the_one_atte
     );
 }
 
+/// A push at most once to a user with phones that SNS treats so; it is brought, and its outcome returned.
+async fn at_most_once(field: &Field, phones: &[&str]) -> (RowKey, (String, String)) {
+    let user = unique("once");
+    for (index, token) in phones.iter().enumerate() {
+        let phone = Phone {
+            user: user.clone(),
+            token: unique(token),
+        };
+        field.register(&phone, &format!("phone-{index}")).await;
+    }
+    let row = field.send(&user, json!({"push": {"once": true}})).await;
+    let row = stored(&row).remove(0);
+    assert_eq!(field.push(&row).await, NOTHING_LEFT);
+    let outcome = field.outcome(&row).await;
+    (row, outcome)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn i6_i4_a_device_that_a_push_at_most_once_left_out_has_a_reason() {
+    let field = Field::new().await;
+    let is = |state: &str, reason: &str| (state.to_owned(), reason.to_owned());
+    // Some device has it and another may have it, so nobody is offered it again.
+    let phones = ["some", "error-lost-reply-x", "error-throttled-9-x"];
+    let (_, outcome) = at_most_once(&field, &phones).await;
+    assert_eq!(outcome, is("partial", "throttled"));
+    let (_, outcome) = at_most_once(&field, &phones[1..]).await;
+    assert_eq!(outcome, is("unknown", "throttled"));
+    // Nobody has it: it waits for the device that can still be reached.
+    let phones = ["error-not-found-x", "error-throttled-3-x"];
+    let (row, outcome) = at_most_once(&field, &phones).await;
+    assert_eq!(outcome, is("", "throttled"));
+    field.pass(600).await;
+    assert_eq!(field.outcome(&row).await, is("partial", ""));
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn f18_i5_an_outcome_that_the_table_refuses_is_recorded_again_and_the_push_not_repeated() {
     let field = Field::new().await;

@@ -137,16 +137,19 @@ impl Run<'_> {
             return Ok(());
         }
         let (done, open) = self.publish(job, options, devices).await;
-        if done.devices.is_empty() && done.ambiguous == 0 {
-            self.replace(job, &mark, before.clone()).await?;
-            return open.map_or(Ok(()), Err);
-        }
         let mut outcome = before.clone();
+        if let Some(reason) = open.filter(|_| !done.may_show()) {
+            outcome.add(&done);
+            outcome.waits_for(open);
+            self.replace(job, &mark, outcome).await?;
+            return Err(reason);
+        }
         outcome.resume();
         outcome.add(&done);
         outcome.conclude();
-        if let (Some(reason), Some(State::Sent)) = (open, outcome.state) {
-            outcome.end(State::Partial, Some(reason));
+        // A device that was not served is not offered it again: the reason is its own.
+        if open.is_some() {
+            outcome.end(State::Unknown, open);
         }
         let shows = outcome.may_show();
         match self.replace(job, &mark, outcome).await? {
