@@ -1,14 +1,15 @@
 //! A DynamoDB and an SNS that answer every call at once, and always the same.
 
 use std::collections::BTreeMap;
-use std::io::Result;
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use serde_json::{Value, json};
 
 use crate::http::{self, Answer, Request};
+use crate::{Outcome, tls};
 
 /// The table's name.
 pub const TABLE: &str = "tidings";
@@ -26,32 +27,36 @@ type Calls = BTreeMap<String, usize>;
 pub struct Cloud {
     /// Where they listen.
     pub address: SocketAddr,
-    /// Where every connection is closed after its first message.
-    pub closed: SocketAddr,
+    /// Where they do so over TLS, and the file with the root that vouches for them.
+    pub secure: (SocketAddr, PathBuf),
     calls: Arc<Mutex<Calls>>,
 }
 
 impl Cloud {
     /// Starts them; they end with this process.
-    pub fn start() -> Result<Cloud> {
+    pub fn start() -> Outcome<Cloud> {
         let calls: Arc<Mutex<Calls>> = Arc::default();
-        let counted = calls.clone();
-        let address = http::serve(move |request| {
-            let operation = request.operation.rsplit('.').next().unwrap_or_default();
-            let operation = if operation.is_empty() {
-                "Publish"
-            } else {
-                operation
-            };
-            let mut counted = counted.lock().unwrap_or_else(PoisonError::into_inner);
-            *counted.entry(operation.to_owned()).or_default() += 1;
-            drop(counted);
-            answer(operation, request)
-        })?;
-        let closed = http::hang_up()?;
+        let tls = tls::make()?;
+        let answering = || {
+            let counted = calls.clone();
+            move |request: &Request| {
+                let operation = request.operation.rsplit('.').next().unwrap_or_default();
+                let operation = if operation.is_empty() {
+                    "Publish"
+                } else {
+                    operation
+                };
+                let mut counted = counted.lock().unwrap_or_else(PoisonError::into_inner);
+                *counted.entry(operation.to_owned()).or_default() += 1;
+                drop(counted);
+                answer(operation, request)
+            }
+        };
+        let address = http::serve(None, answering())?;
+        let secure = http::serve(Some(tls.server), answering())?;
         Ok(Cloud {
             address,
-            closed,
+            secure: (secure, tls.root),
             calls,
         })
     }

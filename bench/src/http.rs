@@ -1,9 +1,11 @@
 //! As much of an HTTP/1.1 server as the programs measured here need: a thread for each connection.
 
-use std::io::{BufRead, BufReader, Read, Result, Write};
-use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::io::{BufRead, BufReader, Error, Read, Result, Write};
+use std::net::{SocketAddr, TcpListener};
 use std::sync::Arc;
 use std::thread;
+
+use rustls::{ServerConfig, ServerConnection, StreamOwned};
 
 /// What was asked.
 pub struct Request {
@@ -36,35 +38,32 @@ impl Answer {
     }
 }
 
-/// Answers on a free port of this machine until the process ends.
-pub fn serve(answer: impl Fn(&Request) -> Answer + Send + Sync + 'static) -> Result<SocketAddr> {
+/// Answers on a free port of this machine until the process ends: over TLS, if it is given how.
+pub fn serve(
+    tls: Option<Arc<ServerConfig>>,
+    answer: impl Fn(&Request) -> Answer + Send + Sync + 'static,
+) -> Result<SocketAddr> {
     let listener = TcpListener::bind("127.0.0.1:0")?;
     let address = listener.local_addr()?;
     let answer = Arc::new(answer);
     thread::spawn(move || {
         for stream in listener.incoming().flatten() {
-            let answer = answer.clone();
+            let (tls, answer) = (tls.clone(), answer.clone());
             // A client that goes away in the middle ends its connection, and nothing else.
-            thread::spawn(move || converse(stream, &*answer));
+            thread::spawn(move || {
+                stream.set_nodelay(true)?;
+                match tls.map(ServerConnection::new) {
+                    None => converse(stream, &*answer),
+                    Some(Ok(tls)) => converse(StreamOwned::new(tls, stream), &*answer),
+                    Some(Err(error)) => Err(Error::other(error)),
+                }
+            });
         }
     });
     Ok(address)
 }
 
-/// Reads what a client says first, and closes the connection, until the process ends.
-pub fn hang_up() -> Result<SocketAddr> {
-    let listener = TcpListener::bind("127.0.0.1:0")?;
-    let address = listener.local_addr()?;
-    thread::spawn(move || {
-        for mut stream in listener.incoming().flatten() {
-            let _ = stream.read(&mut [0; 4_096]).unwrap_or_default();
-        }
-    });
-    Ok(address)
-}
-
-fn converse(stream: TcpStream, answer: &dyn Fn(&Request) -> Answer) -> Result<()> {
-    stream.set_nodelay(true)?;
+fn converse(stream: impl Read + Write, answer: &dyn Fn(&Request) -> Answer) -> Result<()> {
     let mut reader = BufReader::new(stream);
     while let Some(request) = read(&mut reader)? {
         let answer = answer(&request);
@@ -76,12 +75,13 @@ fn converse(stream: TcpStream, answer: &dyn Fn(&Request) -> Answer) -> Result<()
         write!(bytes, "content-length: {}\r\n\r\n", answer.body.len())?;
         bytes.extend(answer.body);
         reader.get_mut().write_all(&bytes)?;
+        reader.get_mut().flush()?;
     }
     Ok(())
 }
 
 /// The next request; `None` when the client has closed the connection.
-fn read(reader: &mut BufReader<TcpStream>) -> Result<Option<Request>> {
+fn read(reader: &mut impl BufRead) -> Result<Option<Request>> {
     let mut line = String::new();
     if reader.read_line(&mut line)? == 0 {
         return Ok(None);

@@ -14,6 +14,7 @@ mod requests;
 mod runtime;
 mod start;
 mod table;
+mod tls;
 
 use std::process::ExitCode;
 
@@ -22,7 +23,7 @@ type Outcome<T> = Result<T, Box<dyn std::error::Error>>;
 
 const USAGE: &str = "usage: bench [--accept] [--only LINE]
 Measures every line and writes docs/PERFORMANCE.md, or measures one and writes nothing. What takes more than 2 % more
-instructions than the page says is a failure, and the page stays as it is; --accept writes it all the same.";
+instructions or bytes than the page says is a failure, and the page stays as it is; --accept writes it all the same.";
 
 fn main() -> ExitCode {
     let mut only = None;

@@ -22,8 +22,8 @@ pub struct Programs {
     python: Option<PathBuf>,
 }
 
-/// Builds the functions and the Rust programs beside them, alone and optimized: with what the local stack needs in them they
-/// would be others.
+/// Builds the functions, and then the Rust programs beside them, optimized: together each would have in it what only the
+/// others need.
 pub fn build() -> Outcome<Programs> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
     let mut functions = Vec::new();
@@ -31,29 +31,9 @@ pub fn build() -> Outcome<Programs> {
         functions.push(folder?.file_name().to_string_lossy().into_owned());
     }
     functions.sort();
-    let mut cargo = Command::new("cargo");
-    // The variables of the cargo that runs this would make it build everything again.
-    let kept = ["CARGO_HOME", "CARGO_TARGET_DIR"];
-    for (name, _) in std::env::vars() {
-        let foreign = name.starts_with("CARGO") || name == "RUSTUP_TOOLCHAIN";
-        if foreign && !kept.contains(&name.as_str()) {
-            cargo.env_remove(name);
-        }
-    }
-    cargo.args([
-        "build",
-        "--release",
-        "--locked",
-        "--features",
-        "bench/peers",
-    ]);
-    cargo.args(["-p", "bench"]);
-    for function in &functions {
-        cargo.args(["-p", function]);
-    }
-    if !cargo.current_dir(&root).status()?.success() {
-        return Err("the programs do not compile".into());
-    }
+    let packages = functions.iter().flat_map(|function| ["-p", function]);
+    compile(&root, packages)?;
+    compile(&root, ["-p", "bench", "--features", "peers"])?;
     let built = match std::env::var_os("CARGO_TARGET_DIR") {
         Some(target) => root.join(target),
         None => root.join("target"),
@@ -74,6 +54,23 @@ pub fn build() -> Outcome<Programs> {
         .skipped
         .push("Node with the AWS SDK, and the build of AWS's tutorial: not written yet".to_owned());
     Ok(programs)
+}
+
+fn compile<'p>(root: &Path, packages: impl IntoIterator<Item = &'p str>) -> Outcome<()> {
+    let mut cargo = Command::new("cargo");
+    // The variables of the cargo that runs this would make it build everything again.
+    let kept = ["CARGO_HOME", "CARGO_TARGET_DIR"];
+    for (name, _) in std::env::vars() {
+        let foreign = name.starts_with("CARGO") || name == "RUSTUP_TOOLCHAIN";
+        if foreign && !kept.contains(&name.as_str()) {
+            cargo.env_remove(name);
+        }
+    }
+    cargo.args(["build", "--release", "--locked"]);
+    if cargo.args(packages).current_dir(root).status()?.success() {
+        return Ok(());
+    }
+    Err("the programs do not compile".into())
 }
 
 /// The interpreter itself, which may stand behind a script that looks for it.

@@ -29,7 +29,7 @@ pub struct Work {
     pub event: Vec<u8>,
     /// What every answer has in it.
     pub expected: &'static str,
-    /// Whether it calls AWS by TLS, which here fails with its first message.
+    /// Whether it calls AWS over TLS.
     pub is_secure: bool,
 }
 
@@ -171,7 +171,7 @@ pub fn run(work: &Work, invocations: usize, how: How, cloud: &Cloud) -> Outcome<
         over: Mutex::new(over),
     });
     let answering = api.clone();
-    let address = http::serve(move |request| answering.answer(request))?;
+    let address = http::serve(None, move |request| answering.answer(request))?;
     cloud.calls();
     let log = scratch.join("log");
     let counts = scratch.join("callgrind");
@@ -226,7 +226,7 @@ fn command(work: &Work, how: How, counts: &Path) -> Command {
 /// What Lambda and the template give a function, with credentials that are good for nothing.
 fn environment(command: &mut Command, work: &Work, cloud: &Cloud) {
     let endpoint = if work.is_secure {
-        format!("https://{}", cloud.closed)
+        format!("https://{}", cloud.secure.0)
     } else {
         format!("http://{}", cloud.address)
     };
@@ -251,6 +251,7 @@ fn environment(command: &mut Command, work: &Work, cloud: &Cloud) {
         ("PUSH_INVOCATIONS", "1"),
         ("GROUP_CAP", "0"),
     ]);
+    command.env("AWS_CA_BUNDLE", &cloud.secure.1);
 }
 
 /// Ends the process as callgrind wants it, and reads what it counted.

@@ -65,13 +65,14 @@ pub fn instructions(count: f64) -> String {
     }
 }
 
-/// The same, read again.
-pub fn read_instructions(text: &str) -> Option<f64> {
+/// The same, or the size of a package, read again.
+pub fn read_count(text: &str) -> Option<f64> {
     let (number, unit) = text.split_once(' ')?;
     let number: f64 = number.parse().ok()?;
     match unit {
         "k Ir" => Some(number * 1e3),
         "M Ir" => Some(number * 1e6),
+        unit if unit.starts_with("MB, zip ") => Some(number * 1e6),
         _ => None,
     }
 }

@@ -3,17 +3,16 @@
 //! The functions do without `aws-config`: Lambda's environment has all that it would look for.
 
 use std::env;
+use std::ffi::OsStr;
+use std::fs;
 use std::time::Duration;
 
 use aws_credential_types::Credentials;
-use aws_smithy_http_client::tls::rustls_provider::CryptoMode;
-use aws_smithy_http_client::tls::{Provider, TlsContext, TrustStore};
-use aws_smithy_http_client::{Builder, Connector};
-use aws_smithy_runtime_api::client::http::SharedHttpClient;
 use aws_smithy_types::retry::RetryConfig;
 use aws_smithy_types::timeout::TimeoutConfig;
 use jiff::SignedDuration;
 
+use crate::connections::Connections;
 use crate::device::Platform;
 use crate::error::{Error, Result};
 use crate::outgoing::Outgoing;
@@ -42,9 +41,6 @@ const PATIENT_OPERATION: Duration = Duration::from_secs(25);
 const SNS_ATTEMPT: Duration = Duration::from_secs(5);
 /// Attempts of a call to SNS that may be repeated.
 const SNS_ATTEMPTS: u32 = 2;
-
-/// A frozen function wakes up with connections that the other side has closed.
-const IDLE: Duration = Duration::from_secs(10);
 
 fn variable(name: &'static str) -> Result<String> {
     env::var(name).map_err(|error| Error::Internal {
@@ -168,37 +164,30 @@ fn endpoint(service: &str) -> Option<String> {
 }
 
 /// Connections to one service. Plain HTTP is for an endpoint on this machine.
-fn http_client(endpoint: Option<&str>) -> Result<SharedHttpClient> {
-    let builder = Builder::new().pool_idle_timeout(IDLE);
+fn connections(endpoint: Option<&str>) -> Result<Connections> {
     if is_local(endpoint) {
-        return Ok(builder.build_http());
+        return Connections::new(&[]);
     }
-    Ok(builder
-        .tls_provider(Provider::Rustls(CryptoMode::Ring))
-        .tls_context(tls()?)
-        .build_https())
+    Connections::new(&roots(env::var_os("AWS_CA_BUNDLE").as_deref())?)
 }
 
-fn tls() -> Result<TlsContext> {
-    context(TrustStore::empty().with_pem_certificate(ROOTS))
-}
-
-fn context(roots: TrustStore) -> Result<TlsContext> {
-    let tls = TlsContext::builder().with_trust_store(roots).build();
-    tls.map_err(|error| Error::Internal {
-        what: "TLS could not be set up",
-        source: error.into(),
-    })
+/// Amazon's roots, and those of a file of PEM beside them.
+fn roots(more: Option<&OsStr>) -> Result<Vec<u8>> {
+    let mut roots = ROOTS.to_vec();
+    if let Some(path) = more {
+        let more = fs::read(path).map_err(|error| Error::Internal {
+            what: "AWS_CA_BUNDLE",
+            source: error.into(),
+        })?;
+        roots.push(b'\n');
+        roots.extend(more);
+    }
+    Ok(roots)
 }
 
 /// HTTP to `url` outside of an SDK. Plain HTTP is for a server on this machine.
 pub fn outgoing(url: &str) -> Result<Outgoing> {
-    let connector = Connector::builder();
-    if is_local(Some(url)) {
-        return Ok(Outgoing::new(connector.build_http()));
-    }
-    let connector = connector.tls_provider(Provider::Rustls(CryptoMode::Ring));
-    Ok(Outgoing::new(connector.tls_context(tls()?).build()))
+    Ok(Outgoing::new(connections(Some(url))?))
 }
 
 /// Secrets Manager.
@@ -210,15 +199,12 @@ pub fn secrets() -> Result<Secrets> {
 
 /// HTTP to a server of anybody's, by the roots that this machine trusts.
 pub fn outgoing_anywhere(url: &str) -> Result<Outgoing> {
-    let connector = Connector::builder();
-    if is_local(Some(url)) {
-        return Ok(Outgoing::new(connector.build_http()));
-    }
-    let roots = TrustStore::default().with_pem_certificate(ROOTS);
-    let connector = connector.tls_provider(Provider::Rustls(CryptoMode::Ring));
-    Ok(Outgoing::new(
-        connector.tls_context(context(roots)?).build(),
-    ))
+    let connections = if is_local(Some(url)) {
+        Connections::new(&[])
+    } else {
+        Connections::anywhere(ROOTS)
+    };
+    Ok(Outgoing::new(connections?))
 }
 
 /// The region that a program at a terminal works in, if the environment says one.
@@ -250,18 +236,23 @@ pub fn caller(
     Ok((caller, url))
 }
 
-/// The table, with a connection on its way.
-pub async fn store() -> Result<Store> {
+/// The table, with a connection that stands.
+pub async fn connected_store() -> Result<Store> {
+    let store = store()?;
+    store.connect().await;
+    Ok(store)
+}
+
+/// The table.
+pub fn store() -> Result<Store> {
     let access = (variable("AWS_REGION")?, credentials()?);
     let patience = (TABLE_ATTEMPT, TABLE_OPERATION);
-    let store = table(
+    table(
         variable("TABLE_NAME")?,
         endpoint("DYNAMODB"),
         access,
         patience,
-    )?;
-    store.connect().await;
-    Ok(store)
+    )
 }
 
 /// The table `name` for a program that nobody waits for: at `url`, or where the environment says. A table on this
@@ -286,14 +277,13 @@ fn table(
     (attempt, operation): (Duration, Duration),
 ) -> Result<Store> {
     let timeouts = TimeoutConfig::builder()
-        .connect_timeout(TABLE_ATTEMPT)
         .operation_attempt_timeout(attempt)
         .operation_timeout(operation);
     let mut config = aws_sdk_dynamodb::Config::builder()
         .behavior_version_latest()
         .region(aws_sdk_dynamodb::config::Region::new(region))
         .credentials_provider(credentials)
-        .http_client(http_client(endpoint.as_deref())?)
+        .http_client(connections(endpoint.as_deref())?)
         .timeout_config(timeouts.build())
         .retry_config(RetryConfig::standard().with_max_attempts(TABLE_ATTEMPTS));
     config.set_endpoint_url(endpoint);
@@ -308,14 +298,12 @@ fn table(
 /// SNS. Whether a publish may be repeated is for its caller to say, so the SDK does not.
 pub fn sns() -> Result<Sns> {
     let endpoint = endpoint("SNS");
-    let timeouts = TimeoutConfig::builder()
-        .connect_timeout(TABLE_ATTEMPT)
-        .operation_attempt_timeout(SNS_ATTEMPT);
+    let timeouts = TimeoutConfig::builder().operation_attempt_timeout(SNS_ATTEMPT);
     let mut config = aws_sdk_sns::Config::builder()
         .behavior_version_latest()
         .region(aws_sdk_sns::config::Region::new(variable("AWS_REGION")?))
         .credentials_provider(credentials()?)
-        .http_client(http_client(endpoint.as_deref())?)
+        .http_client(connections(endpoint.as_deref())?)
         .timeout_config(timeouts.build())
         .retry_config(RetryConfig::standard().with_max_attempts(SNS_ATTEMPTS));
     config.set_endpoint_url(endpoint);
@@ -367,6 +355,25 @@ mod tests {
         (url, opened)
     }
 
+    #[test]
+    fn a_bundle_is_trusted_beside_amazons_roots_and_one_that_cannot_be_read_is_named() {
+        let folder = env!("CARGO_MANIFEST_DIR");
+        let file = format!("{folder}/certs/amazon-roots.pem");
+        let both = roots(Some(OsStr::new(&file))).unwrap();
+        assert_eq!(both.len(), 2 * ROOTS.len() + 1);
+        assert!(Connections::new(&both).is_ok());
+        let missing = roots(Some(OsStr::new("/nowhere.pem")));
+        assert!(matches!(
+            missing,
+            Err(Error::Internal {
+                what: "AWS_CA_BUNDLE",
+                ..
+            })
+        ));
+        let broken = b"-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n";
+        assert!(Connections::new(broken).is_err());
+    }
+
     #[tokio::test]
     async fn f40_a_connection_that_was_idle_for_ten_seconds_is_not_used_again() {
         let (url, opened) = table();
@@ -374,7 +381,7 @@ mod tests {
             .behavior_version_latest()
             .region(aws_sdk_dynamodb::config::Region::new("us-east-1"))
             .credentials_provider(Credentials::new("a", "b", None, None, "test"))
-            .http_client(http_client(Some(&url)).unwrap())
+            .http_client(connections(Some(&url)).unwrap())
             .endpoint_url(url);
         let client = aws_sdk_dynamodb::Client::from_conf(config.build());
         for (idle, expected) in [(0, 1), (9, 1), (11, 2), (600, 3)] {

@@ -4,7 +4,6 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
-use futures_util::future::try_join_all;
 use jiff::{SignedDuration, Timestamp};
 use tokio::sync::Mutex;
 
@@ -56,17 +55,19 @@ impl Broadcasts {
         {
             return Ok(Arc::clone(read));
         }
-        let mut months = self.months(now);
-        months.retain(|month| !known.empty.contains(month));
-        let reads = months
-            .iter()
-            .map(|month| self.store.broadcasts(month, MAX_BROADCASTS, now));
-        let found = try_join_all(reads).await?;
         let open = broadcast_month(now.checked_sub(OVER).unwrap_or_default());
-        let empty = months.iter().zip(&found);
-        let empty = empty.filter(|(month, found)| found.is_empty() && **month < open);
-        known.empty.extend(empty.map(|(month, _)| month.clone()));
-        let mut all: Vec<Notification> = found.into_iter().flatten().collect();
+        let mut all = Vec::new();
+        // One after another: at once, each would open a connection of its own, which takes more than the call.
+        for month in self.months(now) {
+            if known.empty.contains(&month) {
+                continue;
+            }
+            let found = self.store.broadcasts(&month, MAX_BROADCASTS, now).await?;
+            if found.is_empty() && month < open {
+                known.empty.insert(month);
+            }
+            all.extend(found);
+        }
         all.sort_by_key(|broadcast| std::cmp::Reverse(broadcast.id));
         all.truncate(MAX_BROADCASTS);
         let all: Arc<[Notification]> = all.into();

@@ -2,8 +2,7 @@
 
 use std::collections::HashMap;
 
-use serde::Serialize;
-use serde_json::{Value, json};
+use serde::{Serialize, Serializer};
 
 use crate::notification::{Actor, Notification, View};
 
@@ -49,19 +48,23 @@ impl Entry {
             self.actors.push(actor.clone());
         }
     }
+}
 
-    /// The notification, or what was folded.
-    pub fn view(&self) -> Value {
+/// The notification, or what was folded.
+impl Serialize for Entry {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let newest = self.newest.view();
         if self.count == 1 {
-            return json!(self.newest.view());
+            return newest.serialize(serializer);
         }
-        json!(Folded {
+        let folded = Folded {
             group: self.newest.content.group.as_deref(),
             count: self.count,
             actors: &self.actors,
-            newest: self.newest.view(),
+            newest,
             unread: self.unread,
-        })
+        };
+        folded.serialize(serializer)
     }
 }
 

@@ -2,7 +2,7 @@
 //!
 //! The modules stand in one line; each may use what stands before it, never what stands after:
 //!
-//! `error`, `random` ← `id`, `clock`, `json`, `outgoing`, `traceparent` ← `contract`, `metrics`, `signing` ←
+//! `error`, `random` ← `connections` ← `id`, `clock`, `json`, `outgoing`, `traceparent` ← `contract`, `metrics`, `signing` ←
 //! `secrets`, `queue` ← `push_options`, `outcome`, `device`, `mutes`,
 //! `quiet_hours` ← `preferences`, `notification`, `page` ← `marks`, `filter`, `fold`, `task`, `event` ← `rules` ←
 //! `store` ← `broadcast`, `create`, `inbox`, `moving`, `rulebook`, `sns` ← `devices` ← `push`, `stream` ← `http`, `aws`, `telemetry`
@@ -12,6 +12,7 @@
 pub mod aws;
 pub mod broadcast;
 pub mod clock;
+pub mod connections;
 pub mod contract;
 pub mod create;
 pub mod device;

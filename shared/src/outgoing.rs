@@ -1,19 +1,19 @@
-//! HTTP for the calls that no SDK client of ours makes, over the connector that the SDK's
+//! HTTP for the calls that no SDK client of ours makes, over the connections that the SDK's
 //! clients use.
 
 use std::time::Duration;
 
-use aws_smithy_http_client::Connector;
 use aws_smithy_runtime_api::client::http::HttpConnector as _;
 use aws_smithy_runtime_api::client::orchestrator::HttpRequest;
 use aws_smithy_types::body::SdkBody;
 use aws_smithy_types::byte_stream::ByteStream;
 
+use crate::connections::Connections;
 use crate::error::{Error, Result, Source};
 
 /// A caller of HTTP.
 pub struct Outgoing {
-    connector: Connector,
+    connections: Connections,
 }
 
 /// A request.
@@ -37,9 +37,9 @@ pub struct Response {
 }
 
 impl Outgoing {
-    /// HTTP over this connector.
-    pub fn new(connector: Connector) -> Outgoing {
-        Outgoing { connector }
+    /// HTTP over these connections.
+    pub fn new(connections: Connections) -> Outgoing {
+        Outgoing { connections }
     }
 
     /// Sends a request once and reads its answer, within `limit`. `what` is who is asked, for errors:
@@ -52,7 +52,7 @@ impl Outgoing {
     ) -> Result<Response> {
         let request = build(request).map_err(|source| Error::Internal { what, source })?;
         let exchange = async {
-            let response = self.connector.call(request).await?;
+            let response = self.connections.call(request).await?;
             let status = response.status().as_u16();
             let body = ByteStream::new(response.into_body()).collect().await?;
             Ok::<_, Source>(Response {

@@ -2,21 +2,11 @@
 
 use tracing_subscriber::filter::LevelFilter;
 
-/// Starts logging, at the level that the function's logging configuration asks for.
+/// Starts logging, at the level that the function's logging configuration asks for. What the SDK tells below `INFO` are
+/// whole requests: no configuration turns that on, for it is not compiled.
 pub fn init() {
     let level = crate::aws::log_level();
-    start(level.parse().unwrap_or(LevelFilter::INFO));
-}
-
-/// Starts logging for a function that holds secrets: what the SDK tells below `INFO` are whole
-/// requests, so no configuration turns that on.
-pub fn init_discreet() {
-    let level = crate::aws::log_level();
-    let level: LevelFilter = level.parse().unwrap_or(LevelFilter::INFO);
-    start(level.min(LevelFilter::INFO));
-}
-
-fn start(level: LevelFilter) {
+    let level = level.parse().unwrap_or(LevelFilter::INFO);
     tracing_subscriber::fmt()
         .json()
         .with_max_level(level)

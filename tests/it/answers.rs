@@ -7,6 +7,7 @@ use aws_sdk_sns::config::{Credentials, Region};
 use aws_smithy_types::retry::RetryConfig;
 use local::function::Function;
 use serde_json::{Value, json};
+use shared::connections::Connections;
 use shared::outcome::Reason;
 use shared::sns::{Answer, BY_CODE, Message, Sns, row};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -63,7 +64,7 @@ fn client(url: &str) -> aws_sdk_sns::Client {
         .behavior_version_latest()
         .region(Region::new("us-east-1"))
         .credentials_provider(Credentials::new("local", "local", None, None, "test"))
-        .http_client(aws_smithy_http_client::Builder::new().build_http())
+        .http_client(Connections::new(&[]).unwrap())
         .retry_config(RetryConfig::disabled())
         .endpoint_url(url);
     aws_sdk_sns::Client::from_conf(config.build())

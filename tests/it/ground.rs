@@ -11,6 +11,7 @@ use local::function::Function;
 use local::table::Tables;
 use local::template::Template;
 use serde_json::{Map, Value, json};
+use shared::connections::Connections;
 use shared::id::{NotificationId, UserId};
 use shared::notification::{Content, Notification, Recipient};
 use shared::outcome::Outcome;
@@ -213,7 +214,7 @@ pub fn client(url: &str) -> aws_sdk_dynamodb::Client {
         .behavior_version_latest()
         .region(Region::new("us-east-1"))
         .credentials_provider(Credentials::new("local", "local", None, None, "test"))
-        .http_client(aws_smithy_http_client::Builder::new().build_http())
+        .http_client(Connections::new(&[]).unwrap())
         .endpoint_url(url);
     aws_sdk_dynamodb::Client::from_conf(config.build())
 }

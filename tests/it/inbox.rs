@@ -134,7 +134,7 @@ async fn f41_pages_of_1_to_100_miss_and_repeat_nothing_whatever_arrives_between_
                 grouped: false,
             };
             let page = inbox.page(request).await.unwrap();
-            let ids = page.entries.iter().map(|entry| id_of(&entry.view()));
+            let ids = page.entries.iter().map(|entry| id_of(&json!(entry)));
             found.extend(ids);
             pages += 1;
             before = page.next;

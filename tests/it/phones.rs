@@ -4,6 +4,7 @@ use aws_sdk_dynamodb::config::{Credentials, Region};
 use aws_sdk_dynamodb::types::AttributeValue;
 use local::function::Function;
 use serde_json::{Value, json};
+use shared::connections::Connections;
 
 use crate::ground::{Ground, Http, Reply};
 use crate::stack::{shared, unique};
@@ -14,7 +15,7 @@ pub fn client(url: &str) -> aws_sdk_sns::Client {
         .behavior_version_latest()
         .region(Region::new("us-east-1"))
         .credentials_provider(Credentials::new("local", "local", None, None, "test"))
-        .http_client(aws_smithy_http_client::Builder::new().build_http())
+        .http_client(Connections::new(&[]).unwrap())
         .endpoint_url(url);
     aws_sdk_sns::Client::from_conf(config.build())
 }

@@ -11,6 +11,7 @@ use base64::Engine as _;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD;
 use local::Signer;
 use serde_json::{Value, json};
+use shared::connections::Connections;
 use tempfile::TempDir;
 
 use crate::caller::Caller;
@@ -292,7 +293,7 @@ impl Stack {
             .behavior_version_latest()
             .region(aws_sdk_dynamodb::config::Region::new("us-east-1"))
             .credentials_provider(credentials)
-            .http_client(aws_smithy_http_client::Builder::new().build_http())
+            .http_client(Connections::new(&[]).unwrap())
             .endpoint_url(self.dynamodb());
         aws_sdk_dynamodb::Client::from_conf(config.build())
     }

@@ -23,6 +23,7 @@ const CLIENTS: &str = "shared/src/aws.rs";
 /// The modules of `shared`, in the order in which they may use each other.
 const LAYERS: &[&[&str]] = &[
     &["error", "random"],
+    &["connections"],
     &["id", "clock", "json", "outgoing", "traceparent"],
     &["contract", "metrics", "signing"],
     &["secrets", "queue"],

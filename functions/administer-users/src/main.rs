@@ -14,7 +14,7 @@ use shared::{aws, http, telemetry};
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), lambda_runtime::Error> {
     telemetry::init();
-    let store = aws::store().await?;
+    let store = aws::connected_store().await?;
     let retention = aws::retention()?;
     let handler = Handler {
         broadcasts: Broadcasts::new(store.clone(), retention),

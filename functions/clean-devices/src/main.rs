@@ -9,7 +9,7 @@ use shared::{aws, metrics, telemetry};
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), lambda_runtime::Error> {
     telemetry::init();
-    let (store, sns) = (aws::store().await?, aws::sns()?);
+    let (store, sns) = (aws::connected_store().await?, aws::sns()?);
     run(service_fn(async |event: LambdaEvent<Box<RawValue>>| {
         // On the heap: the future is large.
         let handled = Box::pin(handler::handle(&store, &sns, event.payload.get()));

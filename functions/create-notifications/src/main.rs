@@ -13,7 +13,7 @@ use shared::{aws, http, telemetry};
 async fn main() -> Result<(), lambda_runtime::Error> {
     telemetry::init();
     let handler = Handler {
-        store: aws::store().await?,
+        store: aws::connected_store().await?,
         retention: aws::retention()?,
     };
     http::serve(async |request| handler.handle(request).await).await

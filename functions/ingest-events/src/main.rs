@@ -20,7 +20,7 @@ use handler::Handler;
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), lambda_runtime::Error> {
     telemetry::init();
-    let store = aws::store().await?;
+    let store = aws::connected_store().await?;
     let handler = Handler {
         rulebook: Rulebook::new(store.clone()),
         store,

@@ -13,7 +13,7 @@ use shared::{aws, http, telemetry};
 async fn main() -> Result<(), lambda_runtime::Error> {
     telemetry::init();
     let handler = Handler {
-        store: aws::store().await?,
+        store: aws::connected_store().await?,
         sns: aws::sns()?,
         applications: aws::applications()?,
     };

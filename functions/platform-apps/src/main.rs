@@ -16,7 +16,7 @@ use shared::{aws, metrics, telemetry};
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), lambda_runtime::Error> {
-    telemetry::init_discreet();
+    telemetry::init();
     let handler = Handler {
         sns: aws::sns()?,
         secrets: aws::secrets()?,

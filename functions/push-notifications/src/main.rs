@@ -11,7 +11,7 @@ use shared::{aws, metrics, telemetry};
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), lambda_runtime::Error> {
     telemetry::init();
-    let store = aws::store().await?;
+    let store = aws::connected_store().await?;
     let broadcasts = Broadcasts::new(store.clone(), aws::retention()?);
     let pusher = Pusher::new(store, aws::sns()?, broadcasts, aws::push_limits()?);
     run(service_fn(async |event: LambdaEvent<Batch>| {

@@ -19,6 +19,12 @@ pub struct Handler {
 }
 
 impl Handler {
+    /// Reads what everyone gets before the first request, which opens the connection to the table too. A table that is
+    /// away is reported by the request that needs it.
+    pub async fn prepare(&self) {
+        self.broadcasts.current(clock::wall()).await.ok();
+    }
+
     /// Routes a request. The user is always the token's.
     pub async fn handle(&self, request: &Request) -> Result<Reply> {
         let now = clock::wall();

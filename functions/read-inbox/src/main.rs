@@ -11,12 +11,13 @@ use shared::{aws, http, telemetry};
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), lambda_runtime::Error> {
     telemetry::init();
-    let store = aws::store().await?;
+    let store = aws::store()?;
     let retention = aws::retention()?;
     let handler = Handler {
         broadcasts: Broadcasts::new(store.clone(), retention),
         store,
         retention,
     };
+    handler.prepare().await;
     http::serve(async |request| handler.handle(request).await).await
 }

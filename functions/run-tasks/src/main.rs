@@ -21,7 +21,7 @@ use handler::Handler;
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), lambda_runtime::Error> {
     telemetry::init();
-    let store = aws::store().await?;
+    let store = aws::connected_store().await?;
     let broadcasts = Broadcasts::new(store.clone(), aws::retention()?);
     let pusher = Pusher::new(store.clone(), aws::sns()?, broadcasts, aws::push_limits()?);
     let pusher = pusher.with_summary(aws::summary()?);

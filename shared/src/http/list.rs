@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use serde::Serialize;
 use serde_json::{Value, json};
 
 use super::{Reply, Request};
@@ -11,6 +12,14 @@ use crate::filter::{Filter, PARAMETERS};
 use crate::fold::Entry;
 use crate::inbox::{Counts, Inbox, PageRequest};
 use crate::page;
+
+/// A page as the API shows it.
+#[derive(Serialize)]
+struct View {
+    data: Vec<Entry>,
+    page: Value,
+    meta: Value,
+}
 
 /// Answers `{data, page, meta}`.
 pub async fn inbox_page(inbox: &Inbox<'_>, request: &Request, retention: u32) -> Result<Reply> {
@@ -35,7 +44,6 @@ pub async fn inbox_page(inbox: &Inbox<'_>, request: &Request, retention: u32) ->
     let next = page
         .next
         .map(|id| page::write(id, inbox.user.as_str(), &bound));
-    let data: Vec<Value> = page.entries.iter().map(Entry::view).collect();
     let mut meta = counts_view(page.counts);
     // What stood behind a cursor this old, retention has removed.
     let kept_since = inbox
@@ -43,11 +51,11 @@ pub async fn inbox_page(inbox: &Inbox<'_>, request: &Request, retention: u32) ->
         .checked_sub(Duration::from_secs(u64::from(retention)));
     let kept_since = kept_since.unwrap_or_default();
     meta["gap"] = json!(before.is_some_and(|before| before.at() < kept_since));
-    Reply::ok(&json!({
-        "data": data,
-        "page": {"has_more": next.is_some(), "next": next},
-        "meta": meta,
-    }))
+    Reply::ok(&View {
+        data: page.entries,
+        page: json!({"has_more": next.is_some(), "next": next}),
+        meta,
+    })
 }
 
 /// Counts as the API shows them.

@@ -7,11 +7,12 @@ use std::time::Duration;
 
 use futures_util::FutureExt;
 use futures_util::future::join_all;
+use futures_util::stream::{self, StreamExt as _};
 use futures_util::try_join;
 use tokio::sync::OnceCell;
 
 use super::attempt::{Ended, NEEDED, RECORDING};
-use super::pace::Pace;
+use super::pace::{MAX_IN_FLIGHT, Pace};
 use super::plan::Groups;
 use super::quiet::Summary;
 use super::turns::Turns;
@@ -27,6 +28,10 @@ use crate::outcome::{Outcome, Reason, State};
 use crate::push_options::Options;
 use crate::sns::Sns;
 use crate::store::{About, Store};
+
+/// Pushes of a batch that are under way: as many as may be published, and as many again that are recorded. All of a batch
+/// would take the memory and the connections of all.
+const UNDER_WAY: usize = 2 * MAX_IN_FLIGHT;
 
 /// How much is pushed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -120,7 +125,8 @@ impl Pusher {
         clock: Clock,
         budget: Duration,
     ) -> Result<Vec<Result<(), Undone>>> {
-        self.deliver_as(false, targets, clock, budget).await
+        // On the heap: the future is large.
+        Box::pin(self.deliver_as(false, targets, clock, budget)).await
     }
 
     /// The same for a task: what waited for it is pushed too.
@@ -130,7 +136,8 @@ impl Pusher {
         clock: Clock,
         budget: Duration,
     ) -> Result<Vec<Result<(), Undone>>> {
-        self.deliver_as(true, targets, clock, budget).await
+        // On the heap: the future is large.
+        Box::pin(self.deliver_as(true, targets, clock, budget)).await
     }
 
     async fn deliver_as(
@@ -172,14 +179,20 @@ impl Pusher {
             }))
         });
         let jobs: Vec<Result<Option<Job>, Undone>> = jobs.collect();
-        let done = jobs.iter().map(|job| async {
-            match job {
+        let pushes = jobs.iter().enumerate().map(async |(place, job)| {
+            let done = match job {
                 Ok(None) => Ok(()),
                 Ok(Some(job)) => guarded(run.push(job)).await,
                 Err(undone) => Err(undone.clone()),
-            }
+            };
+            (place, done)
         });
-        Ok(join_all(done).await)
+        let mut done: Vec<_> = stream::iter(pushes)
+            .buffer_unordered(UNDER_WAY)
+            .collect()
+            .await;
+        done.sort_unstable_by_key(|(place, _)| *place);
+        Ok(done.into_iter().map(|(_, done)| done).collect())
     }
 }
 

@@ -19,7 +19,7 @@ use crate::clock::Clock;
 /// until [`MAX_IN_FLIGHT`].
 const FIRST_IN_FLIGHT: usize = 4;
 /// The most publishes on their way at the same time.
-const MAX_IN_FLIGHT: usize = 16;
+pub const MAX_IN_FLIGHT: usize = 16;
 /// Throttles within this time are one throttle: they answer publishes of the same moment.
 const CUT_PAUSE: Duration = Duration::from_millis(250);
 /// What a second makes of a speed that was cut: a tenth of the share grows back in 48 seconds.

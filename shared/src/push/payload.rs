@@ -168,17 +168,10 @@ fn custom(notification: &Notification, options: &Options) -> Map<String, Value> 
     fields
 }
 
-fn without_nulls(value: Value) -> Value {
-    match value {
-        Value::Object(object) => {
-            let fields = object.into_iter().filter(|(_, value)| !value.is_null());
-            Value::Object(
-                fields
-                    .map(|(name, value)| (name, without_nulls(value)))
-                    .collect(),
-            )
-        }
-        other => other,
+fn remove_nulls(value: &mut Value) {
+    if let Value::Object(fields) = value {
+        fields.retain(|_, value| !value.is_null());
+        fields.values_mut().for_each(remove_nulls);
     }
 }
 
@@ -216,8 +209,8 @@ fn fcm(sending: &Sending) -> Value {
             },
             "fcm_options": link.map(|link| json!({"link": link})),
         },
-        "data": custom(notification, options),
     });
+    message["data"] = Value::Object(custom(notification, options));
     if shown {
         message["notification"] = json!({
             "title": content.title,
@@ -232,7 +225,11 @@ fn fcm(sending: &Sending) -> Value {
         });
         message["webpush"]["notification"] = json!({"tag": id});
     }
-    without_nulls(json!({"fcmV1Message": {"message": message}}))
+    remove_nulls(&mut message);
+    // What `json!` is given as a value, it would write and read again.
+    let mut whole = json!({"fcmV1Message": {}});
+    whole["fcmV1Message"]["message"] = message;
+    whole
 }
 
 /// Apple. A message with `id_only` shows the app's own text for the key `NEW_NOTIFICATION`, which
@@ -274,7 +271,9 @@ fn apns(sending: &Sending) -> Value {
     };
     let mut payload = custom(notification, options);
     payload.insert("aps".to_owned(), aps);
-    without_nulls(Value::Object(payload))
+    let mut payload = Value::Object(payload);
+    remove_nulls(&mut payload);
+    payload
 }
 
 #[cfg(test)]

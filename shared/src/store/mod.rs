@@ -86,9 +86,7 @@ impl Store {
     pub async fn connect(&self) {
         let key = item_key(&Key::Owner("connect".to_owned()));
         let get = self.once.get_item().table_name(&self.table);
-        if let Err(error) = get.set_key(Some(key)).send().await {
-            tracing::debug!(error = %failure("the table", error).chain(), "not connected");
-        }
+        get.set_key(Some(key)).send().await.ok();
     }
 
     async fn get(&self, key: &Key, what: &'static str) -> Result<Option<Item>> {

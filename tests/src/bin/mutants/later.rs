@@ -127,10 +127,19 @@ pub const MUTANTS: &[Mutant] = &[
         tests: &["it::freezing::f40_a_function_that_was_frozen_works_on_new_connections"],
     },
     Mutant {
-        name: "a connection is used again however long it was idle",
+        name: "a bundle of roots is left out",
         file: "shared/src/aws.rs",
-        from: "let builder = Builder::new().pool_idle_timeout(IDLE);",
-        to: "let builder = Builder::new();\n    let _unused = IDLE;",
+        from: "        roots.extend(more);\n",
+        to: "",
+        tests: &[
+            "shared::aws::tests::a_bundle_is_trusted_beside_amazons_roots_and_one_that_cannot_be_read_is_named",
+        ],
+    },
+    Mutant {
+        name: "a connection is used again however long it was idle",
+        file: "shared/src/connections.rs",
+        from: ".pool_idle_timeout(IDLE)",
+        to: ".pool_idle_timeout(100 * IDLE)",
         tests: &[
             "shared::aws::tests::f40_a_connection_that_was_idle_for_ten_seconds_is_not_used_again",
         ],

@@ -161,8 +161,8 @@ pub const MUTANTS: &[Mutant] = &[
     Mutant {
         name: "every month is read again",
         file: "shared/src/broadcast.rs",
-        from: "months.retain(|month| !known.empty.contains(month));",
-        to: "months.retain(|month| !month.is_empty());",
+        from: "if known.empty.contains(&month) {",
+        to: "if month.is_empty() {",
         tests: &[
             "it::months::a_month_that_is_over_and_empty_is_not_read_again_and_what_is_gone_hides_nothing",
             "it::capacity::every_operation_costs_what_the_readme_says_however_much_is_stored",

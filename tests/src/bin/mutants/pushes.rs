@@ -205,8 +205,8 @@ pub const MUTANTS: &[Mutant] = &[
     Mutant {
         name: "one notification is pushed after the other",
         file: "shared/src/push/deliver.rs",
-        from: "        Ok(join_all(done).await)",
-        to: "        let mut all = Vec::new();\n        for push in done {\n            all.push(push.await);\n        }\n        Ok(all)",
+        from: ".buffer_unordered(UNDER_WAY)",
+        to: ".buffer_unordered(UNDER_WAY.min(1))",
         tests: &["it::patience::i12_a_device_that_hangs_or_is_throttled_delays_no_other_user"],
     },
     Mutant {

@@ -1,0 +1,204 @@
+//! HTTP/1.1 for the SDKs' clients, and for the calls that are made without one.
+//!
+//! The SDKs' own client would bring HTTP/2 and proxies, which nothing here uses and which are a tenth of a function, and
+//! would read the roots three times at a start.
+
+use std::error::Error as StdError;
+use std::io;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use aws_smithy_runtime_api::client::connection::{CaptureSmithyConnection, ConnectionMetadata};
+use aws_smithy_runtime_api::client::http::{
+    HttpClient, HttpConnector, HttpConnectorFuture, HttpConnectorSettings, SharedHttpConnector,
+};
+use aws_smithy_runtime_api::client::orchestrator::{HttpRequest, HttpResponse};
+use aws_smithy_runtime_api::client::result::ConnectorError;
+use aws_smithy_runtime_api::client::runtime_components::RuntimeComponents;
+use aws_smithy_types::body::SdkBody;
+use aws_smithy_types::retry::ErrorKind;
+use hyper_rustls::{HttpsConnector, MaybeHttpsStream};
+use hyper_util::client::legacy::connect::{
+    CaptureConnection, HttpConnector as TcpConnector, capture_connection,
+};
+use hyper_util::client::legacy::{Client, Error as ClientError};
+use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use lambda_http::http::Uri;
+use rustls::crypto::ring::{self, cipher_suite};
+use rustls::crypto::{CryptoProvider, KeyProvider};
+use rustls::pki_types::pem::PemObject as _;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use rustls::sign::SigningKey;
+use rustls::{ClientConfig, RootCertStore, SupportedCipherSuite};
+use tokio::net::TcpStream;
+use tokio::time::error::Elapsed;
+use tower_service::Service;
+
+use crate::error::{Error, Result, Source};
+
+/// The longest that a connection may take to stand, TLS included.
+const CONNECTING: Duration = Duration::from_millis(700);
+/// A frozen function wakes up with connections that the other side has closed.
+const IDLE: Duration = Duration::from_secs(10);
+
+/// The ciphers of the SDKs' own client that processors have instructions for, first those with a hash that they have them for.
+const CIPHERS: &[SupportedCipherSuite] = &[
+    cipher_suite::TLS13_AES_128_GCM_SHA256,
+    cipher_suite::TLS13_AES_256_GCM_SHA384,
+    cipher_suite::TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256,
+    cipher_suite::TLS_ECDHE_ECDSA_WITH_AES_256_GCM_SHA384,
+    cipher_suite::TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256,
+    cipher_suite::TLS_ECDHE_RSA_WITH_AES_256_GCM_SHA384,
+];
+
+/// Connections that are kept, for all who share them. Cheap to clone.
+#[derive(Debug, Clone)]
+pub struct Connections {
+    client: Client<Timely, SdkBody>,
+}
+
+impl Connections {
+    /// Connections in the clear to `http://`, and over TLS to servers that one of these roots (PEM, one after another)
+    /// vouches for.
+    pub fn new(roots: &[u8]) -> Result<Connections> {
+        Connections::trusting(Vec::new(), roots)
+    }
+
+    /// The same, beside the roots that this machine trusts.
+    pub fn anywhere(roots: &[u8]) -> Result<Connections> {
+        Connections::trusting(rustls_native_certs::load_native_certs().certs, roots)
+    }
+
+    fn trusting(native: Vec<CertificateDer<'static>>, roots: &[u8]) -> Result<Connections> {
+        let tls = tls(native, roots).map_err(|source| Error::Internal {
+            what: "TLS could not be set up",
+            source,
+        })?;
+        let mut tcp = TcpConnector::new();
+        tcp.enforce_http(false);
+        tcp.set_nodelay(true);
+        let client = Client::builder(TokioExecutor::new())
+            .pool_timer(TokioTimer::new())
+            .pool_idle_timeout(IDLE)
+            .build(Timely(HttpsConnector::from((tcp, tls))));
+        Ok(Connections { client })
+    }
+}
+
+fn tls(native: Vec<CertificateDer<'static>>, roots: &[u8]) -> Result<ClientConfig, Source> {
+    let mut store = RootCertStore::empty();
+    // A machine may trust what is no longer read.
+    store.add_parsable_certificates(native);
+    for root in CertificateDer::pem_slice_iter(roots) {
+        store.add(root?)?;
+    }
+    let ring = CryptoProvider {
+        cipher_suites: CIPHERS.to_vec(),
+        key_provider: &NoKeys,
+        ..ring::default_provider()
+    };
+    let tls = ClientConfig::builder_with_provider(Arc::new(ring));
+    let tls = tls.with_safe_default_protocol_versions()?;
+    Ok(tls.with_root_certificates(store).with_no_client_auth())
+}
+
+/// Nobody is shown a certificate of ours, so no key is ever read.
+#[derive(Debug)]
+struct NoKeys;
+
+impl KeyProvider for NoKeys {
+    fn load_private_key(
+        &self,
+        _key: PrivateKeyDer<'static>,
+    ) -> Result<Arc<dyn SigningKey>, rustls::Error> {
+        Err(rustls::Error::General("no key is read".to_owned()))
+    }
+}
+
+/// Gives up what takes too long to connect.
+#[derive(Debug, Clone)]
+struct Timely(HttpsConnector<TcpConnector>);
+
+impl Service<Uri> for Timely {
+    type Response = MaybeHttpsStream<TokioIo<TcpStream>>;
+    type Error = Source;
+    type Future = Pin<Box<dyn Future<Output = Result<Self::Response, Source>> + Send>>;
+
+    fn poll_ready(&mut self, context: &mut Context<'_>) -> Poll<Result<(), Source>> {
+        self.0.poll_ready(context)
+    }
+
+    fn call(&mut self, url: Uri) -> Self::Future {
+        let connecting = self.0.call(url);
+        Box::pin(async move { tokio::time::timeout(CONNECTING, connecting).await? })
+    }
+}
+
+impl HttpClient for Connections {
+    fn http_connector(
+        &self,
+        _settings: &HttpConnectorSettings,
+        _components: &RuntimeComponents,
+    ) -> SharedHttpConnector {
+        SharedHttpConnector::new(self.clone())
+    }
+}
+
+impl HttpConnector for Connections {
+    fn call(&self, request: HttpRequest) -> HttpConnectorFuture {
+        let mut request = match request.try_into_http1x() {
+            Ok(request) => request,
+            Err(error) => {
+                return HttpConnectorFuture::ready(Err(ConnectorError::user(error.into())));
+            }
+        };
+        let captured = capture_connection(&mut request);
+        // The SDK closes the connection of an attempt that took too long.
+        if let Some(wanted) = request.extensions().get::<CaptureSmithyConnection>() {
+            wanted.set_connection_retriever(move || metadata(&captured));
+        }
+        let answer = self.client.request(request);
+        HttpConnectorFuture::new(async move {
+            let answer = answer.await.map_err(failure)?;
+            let answer = HttpResponse::try_from(answer.map(SdkBody::from_body_1_x));
+            answer.map_err(|error| ConnectorError::other(error.into(), None))
+        })
+    }
+}
+
+fn metadata(captured: &CaptureConnection) -> Option<ConnectionMetadata> {
+    captured.connection_metadata().as_ref()?;
+    let captured = captured.clone();
+    let close = move || {
+        if let Some(connected) = captured.connection_metadata().as_ref() {
+            connected.poison();
+        }
+    };
+    let metadata = ConnectionMetadata::builder().proxied(false);
+    Some(metadata.poison_fn(close).build())
+}
+
+/// What went wrong, in the SDK's words: it decides by them what is worth another attempt.
+fn failure(error: ClientError) -> ConnectorError {
+    if find::<Elapsed>(&error).is_some() {
+        return ConnectorError::timeout(error.into());
+    }
+    let is_io = error.is_connect() || find::<io::Error>(&error).is_some();
+    let kind = find::<hyper::Error>(&error);
+    if kind.is_some_and(hyper::Error::is_user) {
+        ConnectorError::user(error.into())
+    } else if is_io || kind.is_some_and(|kind| kind.is_closed() || kind.is_canceled()) {
+        ConnectorError::io(error.into())
+    } else {
+        let is_cut = kind.is_some_and(hyper::Error::is_incomplete_message);
+        ConnectorError::other(error.into(), is_cut.then_some(ErrorKind::TransientError))
+    }
+}
+
+/// The error of this type in the chain.
+fn find<'e, E: StdError + 'static>(error: &'e (dyn StdError + 'static)) -> Option<&'e E> {
+    let mut chain = std::iter::successors(Some(error), |error| (*error).source());
+    chain.find_map(|error| error.downcast_ref())
+}
