@@ -145,6 +145,7 @@ impl Run<'_> {
             return Err(reason);
         }
         outcome.resume();
+        outcome.waits_for(None);
         outcome.add(&done);
         outcome.conclude();
         // A device that was not served is not offered it again: the reason is its own.

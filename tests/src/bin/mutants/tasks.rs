@@ -76,6 +76,20 @@ pub const MUTANTS: &[Mutant] = &[
         tests: &["it::sweeps::f37_what_the_table_does_not_take_is_not_called_deferred"],
     },
     Mutant {
+        name: "what a push at most once left out has no reason",
+        file: "shared/src/push/record.rs",
+        from: "if open.is_some() {",
+        to: "if open.is_some() && outcome.state == Some(State::Sent) {",
+        tests: &["it::once::i6_i4_a_device_that_a_push_at_most_once_left_out_has_a_reason"],
+    },
+    Mutant {
+        name: "a push at most once that reached nobody is over",
+        file: "shared/src/push/record.rs",
+        from: "open.filter(|_| !done.may_show())",
+        to: "open.filter(|_| done.devices.is_empty())",
+        tests: &["it::once::i6_i4_a_device_that_a_push_at_most_once_left_out_has_a_reason"],
+    },
+    Mutant {
         name: "a push that meets a retract leaves the screen as it is",
         file: "shared/src/push/record.rs",
         from: "Replaced::Gone if shows => return self.clear_later(job).await,\n                Replaced::Read if",
