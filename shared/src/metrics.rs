@@ -17,6 +17,9 @@ const MAX_SAMPLES: usize = 100;
 const MAX_TRACES: usize = 10;
 /// The namespace of all metrics.
 pub const NAMESPACE: &str = "Tidings";
+/// The field of a line that says how many notifications the invocation stored. It is no metric: the stream tells the next
+/// function of each, a batch at a time, and there they are counted for half as many bytes of log.
+pub const CREATED: &str = "created";
 
 macro_rules! metrics {
     ($($variant:ident $word:literal $meaning:literal)*) => {
@@ -48,7 +51,7 @@ macro_rules! metrics {
 }
 
 metrics! {
-    Stored "stored" "notifications that were stored"
+    Stored "stored" "notifications that the stream brought, each counted when it is done with"
     Sent "sent" "pushes that SNS took for every device"
     Partial "partial" "pushes that SNS took for some devices, and never will for the others"
     NoDevice "no_device" "pushes to users without a device"
@@ -131,6 +134,18 @@ pub fn tell(name: &str, value: impl Into<Value>) {
     });
 }
 
+/// Adds to a field of the line that is a number, and no metric: what is said of every request stays short.
+pub fn tally(name: &str, by: usize) {
+    if by > 0 {
+        change(|record| {
+            let had = record.fields.get(name).and_then(Value::as_u64);
+            let by = u64::try_from(by).unwrap_or(u64::MAX);
+            let sum = had.unwrap_or(0).saturating_add(by);
+            record.fields.insert(name.to_owned(), sum.into());
+        });
+    }
+}
+
 /// Runs an invocation and writes its line: what it was, how long it took, and what it did.
 pub async fn observe<T, E>(
     request_id: &str,
@@ -170,6 +185,7 @@ fn line(record: Record, stack: &str, now: i64) -> Map<String, Value> {
     if !record.traces.is_empty() {
         line.insert("traces".to_owned(), json!(record.traces));
     }
+    line.insert("stack".to_owned(), json!(stack));
     if values.is_empty() {
         return line;
     }
@@ -180,7 +196,6 @@ fn line(record: Record, stack: &str, now: i64) -> Map<String, Value> {
     }]);
     let told = json!({"Timestamp": now, "CloudWatchMetrics": metrics});
     line.insert("_aws".to_owned(), told);
-    line.insert("stack".to_owned(), json!(stack));
     for (metric, value) in values {
         line.insert(metric.word().to_owned(), value);
     }
@@ -236,6 +251,6 @@ mod tests {
         let mut record = Record::default();
         record.fields.insert("status".to_owned(), json!(200));
         let told = Value::Object(line(record, "tidings", 0));
-        assert_eq!(told, json!({"status": 200}));
+        assert_eq!(told, json!({"status": 200, "stack": "tidings"}));
     }
 }

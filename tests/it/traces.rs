@@ -160,7 +160,7 @@ async fn an_events_own_trace_goes_before_its_requests() {
         rows.retain(|row| !before.contains(row));
         assert!(field.has(&rows[0], trace).await, "{trace}");
     }
-    let found = lines(&stack, 3).await;
+    let found = lines(&stack, 4).await;
     let found: Vec<&Value> = found
         .iter()
         .map(|line| &line["traces"])

@@ -90,6 +90,7 @@ async fn push(
             }
         }
     }
+    metrics::count(Metric::Stored, targets.len() - open.len());
     Ok(open)
 }
 

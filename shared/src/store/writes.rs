@@ -13,7 +13,7 @@ use super::{Store, failure, item_key, n, row, s};
 use crate::clock::Clock;
 use crate::error::{Error, Result};
 use crate::id::NotificationId;
-use crate::metrics::{self, Metric};
+use crate::metrics;
 use crate::notification::{Notification, Recipient};
 
 /// Rows in one `BatchWriteItem`: DynamoDB's limit.
@@ -71,7 +71,7 @@ impl Store {
             .condition_expression("attribute_not_exists(pk)");
         let put = put.send().await;
         let put = created(put.map_err(|error| failure("the table", error)))?;
-        metrics::count(Metric::Stored, usize::from(put == Put::Created));
+        metrics::tally(metrics::CREATED, usize::from(put == Put::Created));
         Ok(put)
     }
 
@@ -157,7 +157,7 @@ impl Store {
         };
         let left = answer.unprocessed_items.unwrap_or_default();
         if left.is_empty() {
-            metrics::count(Metric::Stored, batch.len());
+            metrics::tally(metrics::CREATED, batch.len());
             return Ok(vec![Written::Stored; batch.len()]);
         }
         let text = |item: &row::Item, name: &str| item.get(name)?.as_s().ok().cloned();
@@ -167,7 +167,7 @@ impl Store {
             .filter_map(|request| request.put_request)
             .filter_map(|put| Some((text(&put.item, "pk")?, text(&put.item, "sk")?)))
             .collect();
-        metrics::count(Metric::Stored, batch.len() - left.len());
+        metrics::tally(metrics::CREATED, batch.len() - left.len());
         let became = |n: &Notification| {
             let key = Key::of(&n.recipient, n.id);
             if left.contains(&(key.pk(), key.sk())) {
