@@ -192,7 +192,7 @@ async fn what_waited_long_for_its_step_is_found_by_when_it_was_put() {
     let store = field.ground.store();
     let found = async |from: i64, to: i64| {
         let window = (now + from * MINUTE, now + to * MINUTE);
-        store.pending(window, None).await.unwrap().targets
+        store.window(window, None).await.unwrap().targets
     };
     let ana = UserId::parse("ana").unwrap();
     assert_eq!(found(-1, 1).await, [(ana, id)]);

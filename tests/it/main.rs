@@ -121,6 +121,8 @@ mod platform_apps;
 mod platform_bench;
 #[cfg(feature = "proof")]
 mod platform_faults;
+#[cfg(feature = "proof")]
+mod poison;
 mod preferences;
 mod proxy;
 #[cfg(feature = "proof")]
@@ -145,6 +147,8 @@ mod simulation;
 mod small;
 mod stack;
 mod story;
+#[cfg(feature = "proof")]
+mod sums;
 mod supply;
 #[cfg(feature = "proof")]
 mod sweeps;

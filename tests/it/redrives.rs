@@ -1,12 +1,10 @@
 //! Pushing again: what the stream never brought, what died, and why a push did not come.
 
-use std::collections::BTreeMap;
-
 use serde_json::{Value, json};
 
 use crate::ground::{Http, RowKey, stored};
 use crate::stack::unique;
-use crate::tasks::{Field, NOTHING_LEFT, ahead, batch, pushes};
+use crate::tasks::{Field, NOTHING_LEFT, ahead, pushes};
 
 /// What Lambda writes to the on-failure queue when it gives up a batch of that moment, as the queue's event.
 fn letter(function: &str, seconds: i64, message: &str) -> Vec<u8> {
@@ -34,38 +32,13 @@ fn letter(function: &str, seconds: i64, message: &str) -> Vec<u8> {
     json!({"Records": [record]}).to_string().into_bytes()
 }
 
-/// What a row can be.
-const STATES: [&str; 9] = [
-    "sent",
-    "partial",
-    "no_device",
-    "skipped",
-    "deferred",
-    "expired",
-    "dead",
-    "unknown",
-    "pending",
-];
-
 impl Field {
-    /// How many notifications are in each state, from the table alone.
-    async fn states(&self) -> BTreeMap<String, i32> {
-        let mut counts = BTreeMap::new();
-        for ((pk, sk), row) in self.ground.rows().await {
-            if pk.starts_with("U#") && sk.starts_with("N#") && row.get("z").is_none() {
-                let state = row["po"]["s"].as_str().unwrap_or("pending").to_owned();
-                *counts.entry(state).or_insert(0) += 1;
-            }
-        }
-        counts
-    }
-
-    async fn admin(&self, route: &str, body: Value) -> (u64, Value) {
+    pub async fn admin(&self, route: &str, body: Value) -> (u64, Value) {
         self.admin_ahead(0, route, body).await
     }
 
     /// The same, this many seconds from now.
-    async fn admin_ahead(&self, ahead: i64, route: &str, body: Value) -> (u64, Value) {
+    pub async fn admin_ahead(&self, ahead: i64, route: &str, body: Value) -> (u64, Value) {
         let ground = &self.ground;
         let function = ground.function_ahead("administer-users", None, ahead);
         let reply = Http::new(route, "support")
@@ -90,7 +63,7 @@ impl Field {
         (names.collect(), steps.last().unwrap().clone())
     }
 
-    async fn job(&self, job: &Value) -> Value {
+    pub async fn job(&self, job: &Value) -> Value {
         let request = Http::new("GET /v1/jobs/{job}", "likes");
         let request = request.path("job", job.as_str().unwrap());
         let reply = request.send(&self.creator).await.unwrap();
@@ -335,55 +308,4 @@ async fn a_trace_says_why_a_push_did_not_come() {
     let request = request.path("user", "nobody").path("id", &row.1[2..]);
     let function = field.ground.function("administer-users", None);
     assert_eq!(request.send(&function).await.unwrap().status, 404);
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn i13_whatever_happens_every_row_is_in_one_state() {
-    let field = Field::new().await;
-    let phones = [
-        field.phone("count").await,
-        field.phone("error-internal-count").await,
-        field.phone("error-invalid-parameter-count").await,
-        field.phone("error-throttled-5-count").await,
-    ];
-    let nobody = unique("nobody");
-    let mut rows = Vec::new();
-    for user in phones
-        .iter()
-        .map(|phone| phone.user.as_str())
-        .chain([&*nobody])
-    {
-        for fields in [
-            json!({}),
-            json!({"push": false}),
-            json!({"push": {"delay": 600}}),
-            json!({"push": {"once": true}}),
-            json!({"push": {"ttl": 60}}),
-        ] {
-            rows.extend(stored(&field.send(user, fields).await));
-        }
-    }
-    let settled = async |at: &str| {
-        let counts = field.states().await;
-        assert!(
-            counts.keys().all(|state| STATES.contains(&state.as_str())),
-            "{at} {counts:?}"
-        );
-        assert_eq!(counts.values().sum::<i32>(), 25, "{at} {counts:?}");
-        counts
-    };
-    assert_eq!(settled("stored").await["pending"], 25);
-    assert_eq!(
-        field.pusher.invoke(batch(&rows)).await.unwrap(),
-        NOTHING_LEFT
-    );
-    settled("pushed").await;
-    field.pass(26 * 3_600).await;
-    let end = settled("the end").await;
-    assert!(
-        !end.contains_key("pending") && !end.contains_key("deferred"),
-        "{end:?}"
-    );
-    assert_eq!((end["no_device"], end["skipped"]), (4, 5), "{end:?}");
-    assert_eq!(field.later().await, [], "nothing waits any more");
 }

@@ -112,11 +112,7 @@ pub async fn redrive(handler: &Handler, request: &Request, now: Timestamp) -> Re
                 cursor: None,
             })
             .collect(),
-        Redrive::Window(from, to) => vec![Step::Redrive {
-            from,
-            to,
-            cursor: None,
-        }],
+        Redrive::Window(from, to) => vec![Step::window(from, to)],
     };
     let what = Job::new(JobKind::Redrive, chains, now);
     store.start_job(&job, &what, now).await?;

@@ -5,7 +5,7 @@ use serde_json::json;
 use shared::error::{Error, Result};
 use shared::http::{self, Reply, Request};
 use shared::id::NotificationId;
-use shared::store::{JobKind, MEMBER_SHARDS};
+use shared::store::{JobKind, MEMBER_SHARDS, States};
 
 use crate::handler::Handler;
 
@@ -28,6 +28,7 @@ async fn waiting(handler: &Handler, id: NotificationId) -> Result<Reply> {
         "state": state,
         "written": 0,
         "chains": {"open": MEMBER_SHARDS, "done": 0},
+        "states": null,
         "created_at": null,
     }))
 }
@@ -46,6 +47,10 @@ pub async fn show(handler: &Handler, request: &Request) -> Result<Reply> {
         (None, 0) => "done",
         (None, _) => "running",
     };
+    let mut states = States::new();
+    for (state, found) in chains.iter().flat_map(|chain| &chain.states) {
+        *states.entry(state.clone()).or_default() += found;
+    }
     let created_at = Timestamp::from_millisecond(job.created_at).unwrap_or_default();
     Reply::ok(&json!({
         "job": id,
@@ -53,6 +58,7 @@ pub async fn show(handler: &Handler, request: &Request) -> Result<Reply> {
         "state": state,
         "written": chains.iter().map(|chain| chain.written).sum::<u64>(),
         "chains": {"open": open, "done": done},
+        "states": (!states.is_empty()).then_some(states),
         "created_at": created_at.to_string(),
     }))
 }

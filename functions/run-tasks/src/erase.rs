@@ -62,7 +62,11 @@ pub async fn step(
         until,
         at,
     });
-    Ok(Did { count, next })
+    Ok(Did {
+        count,
+        next,
+        ..Did::default()
+    })
 }
 
 /// Takes what was sent last off the screens while the devices can still be reached. Nothing waits for it: the

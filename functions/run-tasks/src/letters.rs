@@ -111,11 +111,7 @@ async fn act(handler: &Handler, letter: &Letter, time: Time) -> Result<()> {
         condition = context.condition,
         "Lambda gave up on a batch; its window is pushed again"
     );
-    let first = Step::Redrive {
-        from: moment(from),
-        to: moment(to),
-        cursor: None,
-    };
+    let first = Step::window(moment(from), moment(to));
     let what = Job::new(JobKind::Redrive, vec![first], time.now());
     store.start_job(&job, &what, time.now()).await
 }

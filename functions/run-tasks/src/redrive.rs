@@ -24,16 +24,27 @@ pub async fn step(
 ) -> Result<Did> {
     let store = &handler.store;
     match step {
-        Step::Redrive { from, to, cursor } => {
-            let page = store.pending((*from, *to), cursor.clone()).await?;
+        Step::Redrive {
+            from,
+            to,
+            cursor,
+            states,
+        } => {
+            let page = store.window((*from, *to), cursor.clone()).await?;
             push(handler, &page.targets, time).await?;
+            let mut states = states.clone();
+            for (state, found) in page.states {
+                *states.entry(state).or_default() += found;
+            }
             Ok(Did {
                 count: count(page.targets.len()),
                 next: page.cursor.map(|cursor| Step::Redrive {
                     from: *from,
                     to: *to,
                     cursor: Some(cursor),
+                    states: states.clone(),
                 }),
+                states,
             })
         }
         Step::RedriveTargets { targets } => {
@@ -43,7 +54,7 @@ pub async fn step(
             push(handler, targets, time).await?;
             Ok(Did {
                 count: count(targets.len()),
-                next: None,
+                ..Did::default()
             })
         }
         Step::RedriveDead { day, cursor } => {
@@ -61,16 +72,14 @@ pub async fn step(
                     day: day.clone(),
                     cursor: Some(cursor),
                 }),
+                ..Did::default()
             })
         }
         Step::Clear { .. }
         | Step::Sweep { .. }
         | Step::FanOut(_)
         | Step::Retract { .. }
-        | Step::Erase { .. } => Ok(Did {
-            count: 0,
-            next: None,
-        }),
+        | Step::Erase { .. } => Ok(Did::default()),
     }
 }
 

@@ -38,6 +38,7 @@ pub async fn step(
             id,
             after: Some(last.user.clone()),
         }),
+        ..Did::default()
     })
 }
 

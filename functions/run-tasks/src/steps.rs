@@ -4,7 +4,7 @@ use serde_json::value::RawValue;
 use serde_json::{Value, json};
 use shared::create::tell_members;
 use shared::error::Result;
-use shared::store::{Chain, Step, StepKey};
+use shared::store::{Chain, States, Step, StepKey};
 use shared::stream::{Batch, Record, response};
 use shared::task::{Later, STOPPED, Task, watchdog};
 
@@ -12,11 +12,14 @@ use crate::handler::{Handler, Time, unknown};
 use crate::{erase, later, redrive, retract};
 
 /// What a step of a job did.
+#[derive(Default)]
 pub struct Did {
     /// Rows it wrote or pushed.
     pub count: u64,
     /// The step that follows; `None` at the end of the chain.
     pub next: Option<Step>,
+    /// What the chain has found so far, if it counts that.
+    pub states: States,
 }
 
 /// Runs the steps of a batch; the answer names those that must come again.
@@ -93,15 +96,19 @@ async fn advance(handler: &Handler, key: &StepKey, step: &Step, time: Time) -> R
         return Ok(());
     }
     let did = if job.cancelled_at.is_some() {
+        // What was found stays said.
         Did {
-            count: 0,
-            next: None,
+            states: known
+                .as_ref()
+                .map_or_else(States::new, |known| known.states.clone()),
+            ..Did::default()
         }
     } else if let Step::FanOut(telling) = step {
         let told = tell_members(store, time.clock, &job, key, telling.clone()).await?;
         Did {
             count: told.written,
             next: told.next.map(Step::FanOut),
+            ..Did::default()
         }
     } else {
         match step {
@@ -127,6 +134,7 @@ async fn advance(handler: &Handler, key: &StepKey, step: &Step, time: Time) -> R
         chain: key.chain,
         step: key.step + u32::from(did.next.is_some()),
         written: before + did.count,
+        states: did.states,
         done: did.next.is_none(),
         moved_at: time.now().as_millisecond(),
     };

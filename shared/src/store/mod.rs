@@ -35,7 +35,7 @@ pub use inbox::{Examined, Mark, Rows};
 pub use marks::About;
 pub use moving::{Cursor, Part};
 pub use pushes::{Replaced, Undecodable};
-pub use redrive::{Dead, DeadPage, Pending};
+pub use redrive::{Dead, DeadPage, PENDING, States, Window};
 pub use rules::StoredRule;
 pub use steps::{Chain, Job, JobKind, Step, StepKey, Telling};
 pub use task_row::Due;

@@ -1,6 +1,6 @@
 //! What was not pushed: rows without an outcome, and the list of the dead.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 
 use jiff::Timestamp;
 
@@ -14,14 +14,22 @@ use crate::error::Result;
 use crate::id::{NotificationId, UserId};
 use crate::outcome::{Reason, State};
 
+/// Numbers of notifications by the state of their push, or by [`PENDING`].
+pub type States = BTreeMap<String, u64>;
+
+/// The state of what has no outcome.
+pub const PENDING: &str = "pending";
+
 /// Rows that one call of a scan reads.
 const SCANNED: i32 = 500;
 
 /// A part of the table that was looked through.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Pending {
+pub struct Window {
     /// Notifications without an outcome.
     pub targets: Vec<(UserId, NotificationId)>,
+    /// How many there are in each state: every one is in exactly one of them.
+    pub states: States,
     /// Where the scan goes on; `None` at the table's end.
     pub cursor: Option<(String, String)>,
 }
@@ -79,24 +87,24 @@ fn bound(millis: i64, tail: u8) -> String {
 
 impl Store {
     /// Looks through a part of the table for notifications that were accepted in a window, in
-    /// milliseconds since 1970, or reached their user in it, and have no outcome.
-    pub async fn pending(
+    /// milliseconds since 1970, or reached their user in it: which have no outcome, and how the others ended.
+    pub async fn window(
         &self,
         (from, to): (i64, i64),
         cursor: Option<(String, String)>,
-    ) -> Result<Pending> {
+    ) -> Result<Window> {
         let start = cursor
             .map(|(pk, sk)| HashMap::from([("pk".to_owned(), s(pk)), ("sk".to_owned(), s(sk))]));
         let scan = self.client.scan().table_name(&self.table);
         let scan = scan
             .filter_expression(format!(
-                "(sk BETWEEN :from AND :to AND attribute_exists(t) OR {CARRIED} BETWEEN :first AND :last) AND attribute_not_exists(po.s)",
+                "sk BETWEEN :from AND :to AND attribute_exists(t) OR {CARRIED} BETWEEN :first AND :last",
             ))
             .expression_attribute_values(":first", n(from))
             .expression_attribute_values(":last", n(to))
             .expression_attribute_values(":from", s(bound(from, 0)))
             .expression_attribute_values(":to", s(bound(to, u8::MAX)))
-            .projection_expression("pk, sk")
+            .projection_expression("pk, sk, po.s")
             .set_exclusive_start_key(start)
             .consistent_read(true)
             .limit(SCANNED);
@@ -107,12 +115,22 @@ impl Store {
         let keys =
             |item: &HashMap<String, AttributeValue>| Some((text(item, "pk")?, text(item, "sk")?));
         let found = answer.items.unwrap_or_default();
-        let targets = found.iter().filter_map(|item| {
-            let (pk, sk) = keys(item)?;
-            Key::notification(&pk, &sk)
-        });
-        Ok(Pending {
-            targets: targets.collect(),
+        let (mut targets, mut states) = (Vec::new(), States::new());
+        for item in &found {
+            let Some(target) = keys(item).and_then(|(pk, sk)| Key::notification(&pk, &sk)) else {
+                continue;
+            };
+            let outcome = item.get("po").and_then(|outcome| outcome.as_m().ok());
+            let ended = outcome.and_then(|outcome| text(outcome, "s"));
+            if ended.is_none() {
+                targets.push(target);
+            }
+            let state = ended.unwrap_or_else(|| PENDING.to_owned());
+            *states.entry(state).or_default() += 1;
+        }
+        Ok(Window {
+            targets,
+            states,
             cursor: answer.last_evaluated_key.as_ref().and_then(keys),
         })
     }

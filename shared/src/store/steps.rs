@@ -8,6 +8,7 @@ use aws_sdk_dynamodb::types::AttributeValue;
 
 use super::erase::EraseAt;
 use super::keys::Key;
+use super::redrive::States;
 use super::tasks::passed;
 use super::topics::MEMBER_SHARDS;
 use super::writes::PUTS_IN_FLIGHT;
@@ -69,6 +70,9 @@ pub enum Step {
         /// Where the scan goes on: the keys of the last row it read.
         #[serde(rename = "c", skip_serializing_if = "Option::is_none", default)]
         cursor: Option<(String, String)>,
+        /// What the steps before it have found.
+        #[serde(rename = "y", skip_serializing_if = "States::is_empty", default)]
+        states: States,
     },
     /// Pushes these notifications again.
     RedriveTargets {
@@ -112,6 +116,18 @@ pub enum Step {
     },
     /// Tells some members of a topic, in the partition that has the chain's number.
     FanOut(Telling),
+}
+
+impl Step {
+    /// The first step of a redrive of what was accepted in a window, in milliseconds since 1970.
+    pub fn window(from: i64, to: i64) -> Step {
+        Step::Redrive {
+            from,
+            to,
+            cursor: None,
+            states: States::new(),
+        }
+    }
 }
 
 /// A part of a topic's members that is told in one step: which, and what was done about them.
@@ -224,6 +240,9 @@ pub struct Chain {
     /// What its steps have done so far, in rows.
     #[serde(rename = "w")]
     pub written: u64,
+    /// How many notifications its steps have found in each state, if that is what they look for.
+    #[serde(rename = "y", skip_serializing_if = "States::is_empty", default)]
+    pub states: States,
     /// Whether it has ended.
     #[serde(rename = "e")]
     pub done: bool,

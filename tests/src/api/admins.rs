@@ -4,7 +4,8 @@ use serde_json::{Value, json};
 
 use super::operation::Operation;
 use super::schema::{
-    count, either, free, gives, list, many, moment, named, or_null, page, set, string, takes, words,
+    count, either, free, gives, list, many, map, moment, named, or_null, page, set, string, takes,
+    words,
 };
 
 /// What may become of a push.
@@ -143,6 +144,12 @@ fn of_support() -> Vec<(&'static str, Value)> {
             "chains",
             gives(vec![("open", count(), ""), ("done", count(), "")]),
             "Its parts.",
+        ),
+        (
+            "states",
+            or_null(map(string(), count(), 10)),
+            "Of a redrive of a window: how many notifications of the window were in each state when the job came to them, `pending` \
+             those that it then pushed. Their sum is all of them.",
         ),
         (
             "created_at",
