@@ -37,7 +37,13 @@ pub fn judge(world: &World, mut report: Report) -> Result<Report, String> {
             }
         }
         let state = row["po"]["M"]["s"]["S"].as_str().unwrap_or("pending");
-        report.expired += usize::from(state == "expired");
+        let is_gone = erased || note.retracted.is_some();
+        // Every notification is in exactly one state, and none is on its way any more.
+        let state = if is_gone { "gone" } else { state };
+        if ["pending", "deferred"].contains(&state) {
+            return Err(format!("{id} is left {state}: {row}"));
+        }
+        *report.states.entry(state.to_owned()).or_insert(0) += 1;
         for endpoint in &note.endpoints {
             let pair = (id.clone(), endpoint.clone());
             let Taken {
@@ -53,7 +59,6 @@ pub fn judge(world: &World, mut report: Report) -> Result<Report, String> {
                     "{pair:?}: taken {accepted} times, unclear {ambiguous}"
                 ));
             }
-            let is_gone = erased || note.retracted.is_some();
             if accepted == 0 && !is_gone && !is_told(note, endpoint, row) {
                 return Err(format!("{pair:?} is lost: {row}"));
             }

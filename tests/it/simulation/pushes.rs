@@ -50,7 +50,7 @@ pub struct Trouble {
 }
 
 /// What one simulation came to.
-#[derive(Debug, Default, Clone, Copy, PartialEq)]
+#[derive(Debug, Default, Clone, PartialEq)]
 pub struct Report {
     pub notifications: usize,
     pub pairs: usize,
@@ -62,7 +62,8 @@ pub struct Report {
     pub parked: usize,
     pub retracted: usize,
     pub erased: usize,
-    pub expired: usize,
+    /// How many notifications ended in each state.
+    pub states: BTreeMap<String, usize>,
     pub trace: u64,
 }
 
