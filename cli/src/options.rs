@@ -107,6 +107,7 @@ pub struct Doctor {
 }
 
 #[derive(Args)]
+#[expect(clippy::struct_excessive_bools, reason = "switches, each of its own")]
 pub struct Start {
     /// The port of the API and the page; 0 takes a free one
     #[arg(long, default_value_t = 3000)]
@@ -120,6 +121,9 @@ pub struct Start {
     /// Print one line of JSON when ready, and everything else on standard error
     #[arg(long)]
     pub json: bool,
+    /// Print every line that a function writes, after its name, on standard output
+    #[arg(long)]
+    pub log: bool,
     /// End when standard input ends, for a program that starts the service
     #[arg(long)]
     pub until_eof: bool,

@@ -34,6 +34,12 @@ pub fn run(options: &Start) -> Result<()> {
 
 /// Builds what is to be built, starts everything and says where it is.
 async fn start(options: &Start) -> Result<Stack> {
+    if options.log {
+        // Who reads no more is told nothing more.
+        local::watch_log(|function, line| {
+            writeln!(std::io::stdout(), "{function} {line}").ok();
+        });
+    }
     let root = workspace::root()?;
     let template = root.join(workspace::TEMPLATE);
     // The port is taken first: nobody wants to wait for a build to hear that it is not free.

@@ -44,6 +44,7 @@ pub fn router(control: Control) -> Router {
             "/2015-03-31/functions/{name}/configuration",
             get(configuration),
         )
+        .route("/2019-09-30/functions/{name}/concurrency", get(concurrency))
         .route("/2015-03-31/functions/{name}/invocations", post(invoke))
         .route("/v2/apis/{api}", get(api))
         .route("/v2/apis/{api}/authorizers", get(authorizers))
@@ -194,6 +195,14 @@ async fn configuration(State(control): Shared, Path(name): Path<String>) -> Resp
         "Environment": {"Variables": spec.environment},
     });
     reply(StatusCode::OK, &body)
+}
+
+/// `GetFunctionConcurrency`: nothing is reserved here.
+async fn concurrency(State(control): Shared, Path(name): Path<String>) -> Response {
+    match control.spec(&name) {
+        Some(_) => reply(StatusCode::OK, &json!({})),
+        None => missing(&name),
+    }
 }
 
 /// `Invoke`, for somebody who waits.

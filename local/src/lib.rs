@@ -40,6 +40,6 @@ pub mod yaml;
 
 pub use clock::Clock;
 pub use error::{Error, Result};
-pub use output::{log as function_log, say};
+pub use output::{log as function_log, say, watch_log};
 pub use stack::{Options, Stack, listen};
 pub use tokens::Signer;

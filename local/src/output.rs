@@ -4,7 +4,7 @@
 use serde_json::Value;
 use std::collections::VecDeque;
 use std::fmt::{Display, Write};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, OnceLock, PoisonError};
 use tokio::io::{AsyncBufReadExt, AsyncRead, BufReader};
 
 /// How many lines a report holds.
@@ -32,7 +32,19 @@ pub fn log() -> Vec<(String, String)> {
     log.iter().cloned().collect()
 }
 
+/// Who is told of every line besides.
+static WATCH: OnceLock<fn(&str, &str)> = OnceLock::new();
+
+/// Has a function be told of every line that a function of this process writes from now on, after that one's name. It is told
+/// where the line is read, so it must not wait.
+pub fn watch_log(watch: fn(&str, &str)) {
+    WATCH.get_or_init(|| watch);
+}
+
 fn keep(function: &str, line: &str) {
+    if let Some(watch) = WATCH.get() {
+        watch(function, line);
+    }
     let mut log = LOG.lock().unwrap_or_else(PoisonError::into_inner);
     if log.len() == LOG_LINES {
         log.pop_front();

@@ -94,6 +94,7 @@ mod isolation;
 mod kills;
 #[cfg(feature = "proof")]
 mod lifecycle;
+mod log_lines;
 mod machine;
 mod marking;
 mod marks;

@@ -1,9 +1,9 @@
 //! The program `tidings` as a test starts it: a real process, reached over its sockets.
 
 use std::collections::HashMap;
-use std::io::{BufRead, BufReader};
+use std::io::{BufRead, BufReader, Lines};
 use std::path::{Path, PathBuf};
-use std::process::{Child, ChildStdin, Command, Stdio};
+use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Mutex, OnceLock};
 
@@ -15,6 +15,7 @@ use shared::connections::Connections;
 use tempfile::TempDir;
 
 use crate::caller::Caller;
+use crate::log_lines;
 
 /// The repository.
 pub fn root() -> PathBuf {
@@ -41,6 +42,7 @@ pub fn binaries() -> &'static Path {
         }
         // This test is target/debug/deps/it-…
         let own = std::env::current_exe().unwrap();
+        local::watch_log(log_lines::check);
         let folder = own.parent().and_then(Path::parent).unwrap();
         cargo.args(["build", "--workspace", "--bins", "--locked", "--quiet"]);
         if !folder.ends_with("debug") {
@@ -119,7 +121,7 @@ impl Stack {
             std::fs::write(pem, key()).unwrap();
         }
         let mut process = Command::new(binaries().join("tidings"))
-            .args(["--json", "--until-eof", "--port", "0", "--data"])
+            .args(["--json", "--log", "--until-eof", "--port", "0", "--data"])
             .arg(data)
             .arg("--binaries")
             .arg(binaries())
@@ -129,15 +131,16 @@ impl Stack {
             .stderr(log_file(data))
             .spawn()
             .unwrap();
-        let mut line = String::new();
-        BufReader::new(process.stdout.take().unwrap())
-            .read_line(&mut line)
-            .unwrap();
-        let ready = serde_json::from_str(&line).unwrap_or_else(|_| {
+        let mut said = BufReader::new(process.stdout.take().unwrap()).lines();
+        let ready = ready(&mut said).unwrap_or_else(|| {
             panic!(
                 "the stack did not start: {}",
                 std::fs::read_to_string(data.join("log")).unwrap()
             )
+        });
+        std::thread::spawn(move || {
+            said.map_while(Result::ok)
+                .for_each(|line| log_lines::told(&line));
         });
         Stack {
             _stdin: process.stdin.take().unwrap(),
@@ -303,6 +306,17 @@ impl Drop for Stack {
     fn drop(&mut self) {
         self.process.kill().unwrap();
         self.process.wait().unwrap();
+    }
+}
+
+/// The one line of JSON that says that a stack is ready; those before it are of its functions.
+fn ready(said: &mut Lines<BufReader<ChildStdout>>) -> Option<Value> {
+    loop {
+        let line = said.next()?.ok()?;
+        if line.starts_with('{') {
+            return serde_json::from_str(&line).ok();
+        }
+        log_lines::told(&line);
     }
 }
 

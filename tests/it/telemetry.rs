@@ -1,4 +1,5 @@
-//! One line of the log for each invocation: small, without content, and in the format from which `CloudWatch` makes metrics.
+//! One line of the log for each invocation, in the format from which `CloudWatch` makes metrics. What holds of every line of every
+//! test is in `log_lines.rs`.
 
 use std::collections::BTreeMap;
 
@@ -10,7 +11,7 @@ use shared::task::{Later, MAX_ATTEMPTS, parked};
 
 use crate::caller::eventually;
 use crate::ground::{Http, RowKey, create, stored};
-use crate::stack::{root, shared, unique};
+use crate::stack::{root, unique};
 use crate::tasks::{Field, NOTHING_LEFT, batch};
 
 /// A function whose metrics have a stack's name of their own.
@@ -57,30 +58,6 @@ fn metrics(line: &Value) -> BTreeMap<String, Value> {
         metrics.insert(name, value);
     }
     metrics
-}
-
-#[tokio::test]
-async fn every_line_of_the_functions_logs_is_json_with_a_level_and_says_whose_it_is() {
-    let stack = shared();
-    let user = stack.user(&unique("telemetry"));
-    assert_eq!(user.get("/v1/me/notifications/counts").await.status, 200);
-    let url = format!("{}/_local/log", stack.api());
-    let own = eventually("the log", async || {
-        let log = reqwest::get(&url).await.unwrap().text().await.unwrap();
-        let shown = log.contains("GET /v1/me/notifications/counts");
-        shown.then_some(log)
-    })
-    .await;
-    for line in own.lines() {
-        let (_, text) = line.split_once(' ').unwrap();
-        let entry: Value = serde_json::from_str(text).unwrap_or_else(|_| panic!("{line}"));
-        assert!(entry["level"].is_string(), "{line}");
-        // One of an invocation, or a message; of what is said in an invocation the span has the id.
-        assert!(
-            entry["request_id"].is_string() || entry["message"].is_string(),
-            "{line}"
-        );
-    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -14,6 +14,8 @@ use std::path::Path;
 const VERSION: &str = "2010-05-15";
 /// What a stack on this machine is called.
 const LOCAL: &str = "local";
+/// Where `sam deploy` has its options, in sections.
+const SAMCONFIG: &str = "samconfig.toml";
 /// A region for a stack on this machine; any would do.
 const REGION: &str = "us-east-1";
 
@@ -99,17 +101,30 @@ impl Deployment {
 
     /// Whether a parameter has this value.
     pub fn says(&self, parameter: &str, value: &str) -> bool {
-        self.parameters
-            .get(parameter)
-            .is_some_and(|found| found == value)
+        self.parameter(parameter) == value
+    }
+
+    /// The value of a parameter; empty if there is none.
+    pub fn parameter(&self, name: &str) -> &str {
+        self.parameters.get(name).map_or("", String::as_str)
+    }
+
+    /// The command that builds what is checked out and deploys it, with these options.
+    pub fn deploy(&self, options: &str) -> String {
+        let text = workspace::root().map(|root| std::fs::read_to_string(root.join(SAMCONFIG)));
+        let text = text.ok().and_then(std::result::Result::ok);
+        let environment = match section(text.as_deref().unwrap_or_default(), &self.name) {
+            Some(name) if name != "default" => format!(" --config-env {name}"),
+            _ => String::new(),
+        };
+        format!("`sam build && sam deploy{environment}{options}`")
     }
 
     /// The command that has the credentials of the platform applications read and set again.
     pub fn credentials_again(&self) -> String {
-        let version = self.parameters.get("CredentialsVersion");
-        let version = version.and_then(|version| version.parse().ok());
+        let version = self.parameter("CredentialsVersion").parse();
         let next = version.unwrap_or(1_u64).saturating_add(1);
-        format!("`sam deploy --parameter-overrides CredentialsVersion={next}`")
+        self.deploy(&format!(" --parameter-overrides CredentialsVersion={next}"))
     }
 
     /// Where Lambda has a function, with what follows its name there; that of its alias, if it has one.
@@ -208,6 +223,22 @@ impl Deployment {
     }
 }
 
+/// The section of a `samconfig.toml` that names a stack.
+fn section<'t>(samconfig: &'t str, stack: &str) -> Option<&'t str> {
+    let mut section = None;
+    for line in samconfig.lines().map(str::trim) {
+        if let Some(name) = line.strip_prefix('[') {
+            section = name.split('.').next();
+        }
+        let value = line.strip_prefix("stack_name").map(str::trim_start);
+        let value = value.and_then(|value| value.strip_prefix('='));
+        if value.is_some_and(|value| value.trim().trim_matches('"') == stack) {
+            return section;
+        }
+    }
+    None
+}
+
 /// What the template in this checkout asks for.
 fn template() -> Result<Template, Fault> {
     let read = workspace::root()
@@ -261,4 +292,22 @@ fn endpoint(running: &Value, service: &str) -> String {
     };
     let url = running[name].as_str().unwrap_or("http://127.0.0.1:9");
     url.to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::section;
+
+    #[test]
+    fn a_stack_is_deployed_by_the_section_that_names_it() {
+        let samconfig = include_str!("../../../samconfig.toml");
+        for (stack, name) in [
+            ("tidings", Some("default")),
+            ("tidings-prod", Some("prod")),
+            ("tidings-staging", Some("staging")),
+            ("other", None),
+        ] {
+            assert_eq!(section(samconfig, stack), name, "{stack}");
+        }
+    }
 }

@@ -18,27 +18,17 @@ pub async fn check(stack: &Deployment) -> (Checked, Configurations) {
     let (mut found, mut faults) = (Configurations::new(), Vec::new());
     for spec in &stack.template.functions {
         let id = &spec.logical_id;
-        let path = stack.function_path(id, "configuration");
-        let absent = || {
-            let mend = "deploy template.yaml: `sam build && sam deploy`";
-            Fault::new(format!("{id} is not there"), mend)
-        };
-        let Some(path) = path else {
-            faults.push(absent());
-            continue;
-        };
-        let configuration = match (stack.aws)
-            .get("lambda", "GetFunctionConfiguration", &path)
-            .await
-        {
-            Ok(configuration) => configuration,
-            Err(Problem::Refused(refusal)) if refusal.is_missing() => {
-                faults.push(absent());
+        let (configuration, off) = match read(stack, id).await {
+            Ok(Some(read)) => read,
+            Ok(None) => {
+                let mend = format!("deploy template.yaml: {}", stack.deploy(""));
+                faults.push(Fault::new(format!("{id} is not there"), mend));
                 continue;
             }
             Err(problem) => return (Err(problem), found),
         };
-        faults.extend(broken(id, &configuration));
+        faults.extend(off);
+        faults.extend(broken(stack, id, &configuration));
         let wanted = spec.environment.keys();
         faults.extend(lacking(stack, id, &configuration, wanted));
         found.insert(id.clone(), configuration);
@@ -47,7 +37,39 @@ pub async fn check(stack: &Deployment) -> (Checked, Configurations) {
     (Ok(Found::of(faults, well)), found)
 }
 
-fn broken(id: &str, configuration: &Value) -> Option<Fault> {
+/// What Lambda says of a function, and whether it is switched off; `None` if it is not there.
+async fn read(stack: &Deployment, id: &str) -> Result<Option<(Value, Option<Fault>)>, Problem> {
+    let Some(path) = stack.function_path(id, "configuration") else {
+        return Ok(None);
+    };
+    let asked = (stack.aws).get("lambda", "GetFunctionConfiguration", &path);
+    match asked.await {
+        Ok(configuration) => Ok(Some((configuration, switched_off(stack, id).await?))),
+        Err(Problem::Refused(refusal)) if refusal.is_missing() => Ok(None),
+        Err(problem) => Err(problem),
+    }
+}
+
+/// What was done by hand, as to stop a flood, and not undone.
+async fn switched_off(stack: &Deployment, id: &str) -> Result<Option<Fault>, Problem> {
+    let name = stack.id(id).unwrap_or_default();
+    let path = format!("/2019-09-30/functions/{name}/concurrency");
+    let reserved = (stack.aws)
+        .get("lambda", "GetFunctionConcurrency", &path)
+        .await?;
+    let off = reserved["ReservedConcurrentExecutions"] == 0;
+    Ok(off.then(|| {
+        Fault::new(
+            format!("{id} is switched off: 0 concurrent executions are reserved for it"),
+            format!(
+                "find out who did it and why, then `aws lambda delete-function-concurrency --function-name {name}`; \
+                 with ApiConcurrency, PushConcurrency or TasksConcurrency reserve as many as that says"
+            ),
+        )
+    }))
+}
+
+fn broken(stack: &Deployment, id: &str, configuration: &Value) -> Option<Fault> {
     let failed = [
         ("State", "StateReason"),
         ("LastUpdateStatus", "LastUpdateStatusReason"),
@@ -56,7 +78,7 @@ fn broken(id: &str, configuration: &Value) -> Option<Fault> {
         .into_iter()
         .find(|(state, _)| configuration[*state] == "Failed")?;
     let reason = configuration[reason].as_str().unwrap_or("no reason given");
-    let mend = "mend the reason, then deploy: `sam build && sam deploy`";
+    let mend = format!("mend the reason, then deploy: {}", stack.deploy(""));
     Some(Fault::new(format!("{id} is Failed: {reason}"), mend))
 }
 
@@ -72,9 +94,12 @@ fn lacking<'w>(
         .map(String::as_str)
         .collect();
     let mend = if stack.is_local() {
-        "start the stack of this checkout: `cargo run`"
+        "start the stack of this checkout: `cargo run`".to_owned()
     } else {
-        "deploy template.yaml: `sam build && sam deploy`; if that finds nothing to change, with another RetentionDays, which writes all variables anew"
+        format!(
+            "deploy template.yaml: {}; if that finds nothing to change, with another RetentionDays, which writes all variables anew",
+            stack.deploy("")
+        )
     };
     let names = missing.join(", ");
     (!missing.is_empty()).then(|| Fault::new(format!("{id} lacks the variable {names}"), mend))
@@ -140,7 +165,7 @@ fn find<'m>(
 fn absent(function: &str, source: &str) -> Fault {
     Fault::new(
         format!("{function} has no mapping from {source}"),
-        "take its event out of template.yaml and deploy, then put it back and deploy again: CloudFormation does not see what others removed",
+        "take its event out of template.yaml, build and deploy, put it back, build and deploy: CloudFormation does not see what others removed",
     )
 }
 
@@ -161,12 +186,12 @@ fn of_stream(
                 "{function} reads {}, a stream that is no more",
                 text(mapping, "EventSourceArn")
             );
-            let mend = "take its event out of template.yaml and deploy, then put it back and deploy again, which maps the stream there is";
+            let mend = "take its event out of template.yaml, build and deploy, put it back, build and deploy, which maps the stream there is";
             return vec![Fault::new(what, mend)];
         }
         (None, None) => return vec![absent(function, "the table's stream")],
     };
-    let mut faults = common(function, mapping, source.report_failures);
+    let mut faults = common(stack, function, mapping, source.report_failures);
     let patterns = &mapping["FilterCriteria"]["Filters"];
     let patterns = patterns.as_array().into_iter().flatten();
     let found: BTreeSet<String> = patterns
@@ -227,13 +252,18 @@ fn of_queue(stack: &Deployment, source: &QueueSource, mappings: &[Value]) -> Vec
     match find(stack, function, mappings, |arn| {
         arn.rsplit(':').next() == Some(name)
     }) {
-        Some(mapping) => common(function, mapping, source.report_failures),
+        Some(mapping) => common(stack, function, mapping, source.report_failures),
         None => vec![absent(function, &format!("the queue {id}"))],
     }
 }
 
 /// What may be wrong with the mapping of a stream and of a queue alike.
-fn common(function: &str, mapping: &Value, report_failures: bool) -> Vec<Fault> {
+fn common(
+    stack: &Deployment,
+    function: &str,
+    mapping: &Value,
+    report_failures: bool,
+) -> Vec<Fault> {
     let source = text(mapping, "EventSourceArn").split(':').nth(2);
     let source = source.unwrap_or_default();
     let mut faults = Vec::new();
@@ -255,7 +285,10 @@ fn common(function: &str, mapping: &Value, report_failures: bool) -> Vec<Fault> 
     if result.starts_with("PROBLEM") {
         faults.push(Fault::new(
             format!("the mapping of {function} from {source} says {result}"),
-            format!("read why in the function's log: `sam logs --name {function} --filter ERROR`"),
+            format!(
+                "read why in the function's log: `sam logs --stack-name {} --name {function} --filter ERROR --start-time \"3 hours ago\"`",
+                stack.name
+            ),
         ));
     }
     faults

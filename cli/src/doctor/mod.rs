@@ -50,6 +50,7 @@ async fn examine(options: &Doctor, report: &mut Report) {
     report.say("stack", Ok(Found::of(failed, well)));
     examine_api(options, &mut stack, report).await;
     examine_table(&stack, report).await;
+    report.say("alarm mail", pushes::alarm_mail(&stack).await);
     let trial = trial::check(&stack, options).await;
     report.say("test push", trial);
 }

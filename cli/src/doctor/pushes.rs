@@ -127,7 +127,7 @@ pub async fn queues(stack: &Deployment) -> Checked {
     let mut faults = Vec::new();
     for (id, what, mend) in QUEUES {
         let Some(url) = stack.id(id) else {
-            let mend = "deploy template.yaml: `sam build && sam deploy`";
+            let mend = format!("deploy template.yaml: {}", stack.deploy(""));
             faults.push(Fault::new(format!("there is no queue {id}"), mend));
             continue;
         };
@@ -145,6 +145,40 @@ pub async fn queues(stack: &Deployment) -> Checked {
         }
     }
     Ok(Found::of(faults, "nothing was given up"))
+}
+
+/// Looks whether the alarms' mail has been confirmed. SNS forgets a subscription that nobody has confirmed for two days.
+pub async fn alarm_mail(stack: &Deployment) -> Checked {
+    let Some(topic) = stack.id("Alarms") else {
+        let well = "nobody is to get one: AlarmEmail is empty, and alarms are in CloudWatch only";
+        return Ok(Found::Ok(well.to_owned()));
+    };
+    let who = stack.parameter("AlarmEmail");
+    let action = "ListSubscriptionsByTopic";
+    let field = [("TopicArn", topic)];
+    let answer = stack.aws.query("sns", VERSION, action, &field).await?;
+    let subscriptions = answer.all("ListSubscriptionsByTopicResult/Subscriptions/member");
+    let mut own = subscriptions
+        .iter()
+        .filter(|found| found.text("Endpoint") == who);
+    let again = format!(
+        "`aws sns subscribe --topic-arn {topic} --protocol email --notification-endpoint {who}`"
+    );
+    Ok(
+        match own.next().map(|found| found.text("SubscriptionArn")) {
+            Some(arn) if arn.starts_with("arn:") => Found::Ok(format!("{who} gets the alarms")),
+            Some("PendingConfirmation") => Found::fault(
+                format!("{who} has not confirmed that it wants the alarms, and gets none"),
+                format!(
+                    "follow the link in the mail from AWS Notifications; {again} sends another"
+                ),
+            ),
+            _ => Found::fault(
+                format!("{who} is not subscribed to the alarms, and gets none"),
+                format!("{again}, and follow the link in the mail that comes"),
+            ),
+        },
+    )
 }
 
 #[cfg(test)]

@@ -4,7 +4,7 @@ use super::aws::Problem;
 use std::io::Write;
 
 /// The checks, in their order; docs/OPERATIONS.md has each with its faults.
-pub const CHECKS: [&str; 15] = [
+pub const CHECKS: [&str; 16] = [
     "stack",
     "api",
     "issuer",
@@ -19,6 +19,7 @@ pub const CHECKS: [&str; 15] = [
     "queues",
     "dead pushes",
     "sweep",
+    "alarm mail",
     "test push",
 ];
 

@@ -70,6 +70,7 @@ async fn what_is_not_there_is_not_found() {
     let name = || Path("no".to_owned());
     for response in [
         configuration(control(), name()).await,
+        concurrency(control(), name()).await,
         invoke(control(), name(), Bytes::new()).await,
         api(control(), name()).await,
         routes(control(), name()).await,

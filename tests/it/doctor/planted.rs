@@ -34,7 +34,7 @@ pub enum How {
     Token(fn(&mut Value, &str)),
 }
 
-const fn beside(
+const fn fault(
     check: &'static str,
     says: &'static str,
     mend: &'static str,
@@ -49,27 +49,32 @@ const fn beside(
     }
 }
 
-const fn alone(
-    check: &'static str,
-    says: &'static str,
-    mend: &'static str,
-    rules: &'static [Rule],
-) -> Planted {
-    Planted {
-        how: How::Alone,
-        ..beside(check, says, mend, rules)
+impl Planted {
+    const fn with(self, how: How) -> Planted {
+        Planted { how, ..self }
     }
 }
 
 const fn token(says: &'static str, mend: &'static str, change: fn(&mut Value, &str)) -> Planted {
-    Planted {
-        how: How::Token(change),
-        ..beside("token", says, mend, &[])
-    }
+    fault("token", says, mend, &[]).with(How::Token(change))
 }
 
 const SOURCES: &str = "/2015-03-31/event-source-mappings/";
 const APPLICATION: &str = "GetPlatformApplicationAttributes";
+const SUBSCRIBED: &str = "ListSubscriptionsByTopic";
+/// The stack has the alarms' topic and who gets their mail.
+pub const ALARMS: [Rule; 2] = [
+    Rule::replace(
+        "DescribeStacks",
+        "</StackStatus>",
+        "</StackStatus><Parameters><member><ParameterKey>AlarmEmail</ParameterKey><ParameterValue>ops@example.com</ParameterValue></member></Parameters>",
+    ),
+    Rule::replace(
+        "ListStackResources",
+        "<StackResourceSummaries>",
+        "<StackResourceSummaries><member><LogicalResourceId>Alarms</LogicalResourceId><PhysicalResourceId>arn:aws:sns:us-east-1:000000000000:Alarms</PhysicalResourceId><ResourceType>AWS::SNS::Topic</ResourceType></member>",
+    ),
+];
 const HELD: &str = r#"{"Attributes": {"ApproximateNumberOfMessages": "2", "ApproximateNumberOfMessagesNotVisible": "1"}}"#;
 const DESCRIBED: &str = "<StackStatus>CREATE_COMPLETE</StackStatus>";
 
@@ -81,35 +86,35 @@ fn mapping(reply: &mut Value, id: &str, change: impl Fn(&mut Value)) {
 }
 
 pub const PLANTED: &[Planted] = &[
-    Planted {
-        how: How::Stack("nowhere"),
-        ..beside("stack", "there is no stack", "--region", &[])
-    },
-    alone(
+    fault("stack", "there is no stack", "--region", &[]).with(How::Stack("nowhere")),
+    fault(
         "stack",
         "does not accept the credentials",
         "aws configure export-credentials",
         &[Rule::answer("DescribeStacks", 403, "<ErrorResponse><Error><Type>Sender</Type><Code>InvalidClientTokenId</Code><Message>The security token included in the request is invalid.</Message></Error></ErrorResponse>")],
-    ),
-    alone(
+    )
+    .with(How::Alone),
+    fault(
         "stack",
         "this machine's clock",
         "set the clock",
         &[Rule::answer("DescribeStacks", 403, "<ErrorResponse><Error><Type>Sender</Type><Code>SignatureDoesNotMatch</Code><Message>Signature expired: 20261120T100000Z is now earlier than 20261120T101000Z</Message></Error></ErrorResponse>")],
-    ),
-    beside(
+    )
+    .with(How::Alone),
+    fault(
         "stack",
         "its last deployment failed",
         "describe-stack-events",
         &[Rule::replace("DescribeStacks", "CREATE_COMPLETE", "UPDATE_ROLLBACK_COMPLETE")],
     ),
-    alone(
+    fault(
         "api",
         "the API does not answer",
         "sam logs",
         &[Rule::edit("/v2/apis/Api", |reply| reply["apiEndpoint"] = json!("http://127.0.0.1:9"))],
-    ),
-    alone(
+    )
+    .with(How::Alone),
+    fault(
         "api",
         "the API answers 500",
         "--name AdministerUsers",
@@ -117,20 +122,21 @@ pub const PLANTED: &[Planted] = &[
             Rule::replace("DescribeStacks", DESCRIBED, "<StackStatus>CREATE_COMPLETE</StackStatus><Outputs><member><OutputKey>ApiUrl</OutputKey><OutputValue>{aws}/</OutputValue></member></Outputs>"),
             Rule::answer("/openapi.json", 500, "{\"message\": \"Internal Server Error\"}"),
         ],
-    ),
-    beside(
+    )
+    .with(How::Alone),
+    fault(
         "issuer",
         "cannot be reached",
         "parameter UserIssuer",
         &[Rule::answer("/users/.well-known/openid-configuration", 404, "none")],
     ),
-    beside(
+    fault(
         "issuer",
         "calls itself",
         "ProducerIssuer=http://",
         &[Rule::answer("/producers/.well-known/openid-configuration", 200, r#"{"issuer": "{aws}/producers/", "jwks_uri": "{aws}/keys"}"#)],
     ),
-    beside(
+    fault(
         "issuer",
         "has no RSA key",
         "RS256",
@@ -150,43 +156,45 @@ pub const PLANTED: &[Planted] = &[
     token("lacks the scope", "grant tidings/inbox", |claims, _| {
         claims["scope"] = json!("openid profile");
     }),
-    alone(
+    fault(
         "table",
         "there is no table",
         "restore",
         &[Rule::answer("DescribeTable", 400, r#"{"__type": "com.amazonaws.dynamodb.v20120810#ResourceNotFoundException", "message": "Requested resource not found"}"#)],
-    ),
-    beside(
+    )
+    .with(How::Alone),
+    fault(
         "time to live",
         "time to live is off",
         "Enabled=true,AttributeName=expires_at",
         &[Rule::answer("DescribeTimeToLive", 200, r#"{"TimeToLiveDescription": {"TimeToLiveStatus": "DISABLED"}}"#)],
     ),
-    beside(
+    fault(
         "time to live",
         "time to live is on the attribute",
         "Enabled=false,AttributeName=ttl",
         &[Rule::answer("DescribeTimeToLive", 200, r#"{"TimeToLiveDescription": {"TimeToLiveStatus": "ENABLED", "AttributeName": "ttl"}}"#)],
     ),
-    beside(
+    fault(
         "backups",
         "point-in-time recovery is off",
         "PointInTimeRecoveryEnabled=true",
         &[Rule::answer("DescribeContinuousBackups", 200, r#"{"ContinuousBackupsDescription": {"ContinuousBackupsStatus": "ENABLED", "PointInTimeRecoveryDescription": {"PointInTimeRecoveryStatus": "DISABLED"}}}"#)],
     ),
-    beside(
+    fault(
         "backups",
         "deletion protection is off",
         "--deletion-protection-enabled",
         &[Rule::edit("DescribeTable", |reply| reply["Table"]["DeletionProtectionEnabled"] = json!(false))],
     ),
-    alone(
+    fault(
         "stream",
         "the stream is off",
         "StreamViewType=KEYS_ONLY",
         &[Rule::edit("DescribeTable", |reply| reply["Table"]["StreamSpecification"] = Value::Null)],
-    ),
-    beside(
+    )
+    .with(How::Alone),
+    fault(
         "stream",
         "the stream has the view",
         "StreamEnabled=false",
@@ -194,7 +202,7 @@ pub const PLANTED: &[Planted] = &[
             reply["Table"]["StreamSpecification"]["StreamViewType"] = json!("NEW_IMAGE");
         })],
     ),
-    beside(
+    fault(
         "event sources",
         "has no mapping",
         "put it back",
@@ -203,7 +211,7 @@ pub const PLANTED: &[Planted] = &[
             mappings.retain(|mapping| mapping["UUID"] != "PushNotificationsStream");
         })],
     ),
-    beside(
+    fault(
         "event sources",
         "is Disabled",
         "--uuid RunTasksStream --enabled",
@@ -211,7 +219,7 @@ pub const PLANTED: &[Planted] = &[
             mapping(reply, "RunTasksStream", |found| found["State"] = json!("Disabled"));
         })],
     ),
-    beside(
+    fault(
         "event sources",
         "a stream that is no more",
         "which maps the stream there is",
@@ -222,7 +230,7 @@ pub const PLANTED: &[Planted] = &[
             });
         })],
     ),
-    beside(
+    fault(
         "event sources",
         "another filter",
         "--uuid PushNotificationsStream --filter-criteria '{\"Filters\":",
@@ -230,7 +238,7 @@ pub const PLANTED: &[Planted] = &[
             mapping(reply, "PushNotificationsStream", |found| found["FilterCriteria"] = Value::Null);
         })],
     ),
-    beside(
+    fault(
         "event sources",
         "no on-failure queue",
         ":FailedBatches\"",
@@ -238,7 +246,7 @@ pub const PLANTED: &[Planted] = &[
             mapping(reply, "RunTasksStream", |found| found["DestinationConfig"] = json!({"OnFailure": {}}));
         })],
     ),
-    beside(
+    fault(
         "event sources",
         "whole batches",
         "--uuid IngestEventsQueue --function-response-types ReportBatchItemFailures",
@@ -246,7 +254,7 @@ pub const PLANTED: &[Planted] = &[
             mapping(reply, "IngestEventsQueue", |found| found["FunctionResponseTypes"] = json!([]));
         })],
     ),
-    beside(
+    fault(
         "event sources",
         "PROBLEM",
         "--name RunTasks",
@@ -256,7 +264,7 @@ pub const PLANTED: &[Planted] = &[
             });
         })],
     ),
-    beside(
+    fault(
         "functions",
         "lacks the variable",
         "RetentionDays",
@@ -264,13 +272,19 @@ pub const PLANTED: &[Planted] = &[
             reply["Environment"]["Variables"]["GROUP_CAP"] = Value::Null;
         })],
     ),
-    beside(
+    fault(
         "functions",
         "is not there",
         "sam build && sam deploy",
         &[Rule::answer("/2015-03-31/functions/RunTasks/configuration", 404, r#"{"Type": "User", "Message": "Function not found"}"#)],
     ),
-    beside(
+    fault(
+        "functions",
+        "is switched off",
+        "delete-function-concurrency --function-name ReadInbox",
+        &[Rule::answer("/2019-09-30/functions/ReadInbox/concurrency", 200, r#"{"ReservedConcurrentExecutions": 0}"#)],
+    ),
+    fault(
         "functions",
         "is Failed",
         "mend the reason",
@@ -279,31 +293,31 @@ pub const PLANTED: &[Planted] = &[
             reply["StateReason"] = json!("the role is gone");
         })],
     ),
-    beside(
+    fault(
         "applications",
         "is not there",
         "CredentialsVersion=2",
         &[Rule::answer(APPLICATION, 404, "<ErrorResponse><Error><Type>Sender</Type><Code>NotFound</Code><Message>PlatformApplication does not exist</Message></Error></ErrorResponse>").containing("APNS%5FSANDBOX")],
     ),
-    beside(
+    fault(
         "applications",
         "is disabled",
         "the secret of ApnsSecretArn",
         &[Rule::replace(APPLICATION, "<key>Enabled</key><value>true<", "<key>Enabled</key><value>false<").containing("APNS%2F")],
     ),
-    beside(
+    fault(
         "applications",
         "expires on",
         "the secret of ApnsSecretArn",
         &[Rule::replace(APPLICATION, "<Attributes>", "<Attributes><entry><key>AppleCertificateExpirationDate</key><value>2026-01-01T00:00:00Z</value></entry>").containing("APNS%2F")],
     ),
-    beside(
+    fault(
         "applications",
         "tells nobody",
         "topics set again",
         &[Rule::replace(APPLICATION, "EventDeliveryFailure", "EventOther")],
     ),
-    beside(
+    fault(
         "applications",
         "no platform application",
         "FcmSecretArn",
@@ -313,53 +327,59 @@ pub const PLANTED: &[Planted] = &[
             }
         })],
     ),
-    beside(
+    fault(
         "queues",
         "FailedBatches holds",
         "RunTasks",
         &[Rule::answer("GetQueueAttributes", 200, HELD).containing("/FailedBatches")],
     ),
-    beside(
+    fault(
         "queues",
         "DeadEvents holds",
         "docs/EVENTS.md",
         &[Rule::answer("GetQueueAttributes", 200, HELD).containing("/DeadEvents")],
     ),
-    beside(
+    fault(
         "queues",
         "FailedPlatformEvents holds",
         "CleanDevices",
         &[Rule::answer("GetQueueAttributes", 200, HELD).containing("/FailedPlatformEvents")],
     ),
-    beside(
+    fault(
         "dead pushes",
         "died today",
         "/v1/pushes/redrive",
         &[Rule::answer("Query", 200, r#"{"Items": [{"pk": {"S": "D#2026-11-24#0"}, "sk": {"S": "01M86BQTZSPRSQVSHQPP97TXGK"}, "w": {"S": "gave_up"}}], "Count": 1, "ScannedCount": 1}"#).containing("\"D#")],
     ),
-    beside(
+    fault(
         "sweep",
         "minutes behind",
         "log of RunTasks",
         &[Rule::answer("GetItem", 200, r#"{"Item": {"pk": {"S": "Q#cursor"}, "sk": {"S": "-"}, "m": {"N": "29000000"}}}"#)],
     ),
-    Planted {
-        how: How::Options(&["--send", "error-application-doctor", "--platform", "fcm"]),
-        ..beside("test push", "SNS refuses", "What became of a push", &[])
-    },
-    Planted {
-        how: How::Options(&["--send", "two words", "--platform", "fcm"]),
-        ..beside("test push", "does not take the device", "of this platform and app", &[])
-    },
-    Planted {
-        how: How::Slow,
-        ..beside(
-            "test push",
-            "still waits",
-            "log of PushNotifications",
-            &[Rule::answer("/2015-03-31/functions/AdministerUsers/invocations", 200, r#"{"statusCode": 200, "body": "{\"data\": [{\"step\": \"stored\"}, {\"step\": \"pending\"}]}"}"#)],
-        )
-    },
+    fault(
+        "alarm mail",
+        "has not confirmed",
+        "from AWS Notifications",
+        &[ALARMS[0], ALARMS[1], Rule::answer(SUBSCRIBED, 200, "<R><ListSubscriptionsByTopicResult><Subscriptions><member><SubscriptionArn>PendingConfirmation</SubscriptionArn><Protocol>email</Protocol><Endpoint>ops@example.com</Endpoint></member></Subscriptions></ListSubscriptionsByTopicResult></R>")],
+    ),
+    fault(
+        "alarm mail",
+        "is not subscribed",
+        "--protocol email --notification-endpoint ops@example.com",
+        &[ALARMS[0], ALARMS[1], Rule::answer(SUBSCRIBED, 200, "<R><ListSubscriptionsByTopicResult><Subscriptions/></ListSubscriptionsByTopicResult></R>")],
+    ),
+    fault("test push", "SNS refuses", "What became of a push", &[])
+        .with(How::Options(&["--send", "error-application-doctor", "--platform", "fcm"])),
+    fault("test push", "does not take the device", "of this platform and app", &[])
+        .with(How::Options(&["--send", "two words", "--platform", "fcm"])),
+    fault(
+        "test push",
+        "still waits",
+        "log of PushNotifications",
+        &[Rule::answer("/2015-03-31/functions/AdministerUsers/invocations", 200, r#"{"statusCode": 200, "body": "{\"data\": [{\"step\": \"stored\"}, {\"step\": \"pending\"}]}"}"#)],
+    )
+    .with(How::Slow),
 ];
 
 /// A user's token of this stack, changed.

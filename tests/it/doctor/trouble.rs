@@ -6,6 +6,7 @@ use serde_json::{Value, json};
 
 use super::aws::{Aws, Rule};
 use super::doctor;
+use super::planted::ALARMS;
 use crate::stack::shared;
 
 const OPTIONS: [&str; 8] = [
@@ -74,7 +75,7 @@ async fn answers_that_are_none_are_no_panic() {
         for rules in [&rules[..10], &rules[11..]] {
             let aws = Aws::with(shared(), rules).await;
             let said = doctor(&OPTIONS, Some(&aws.url)).await;
-            assert!(said.lines.len() >= 15, "{garbage}: {:#?}", said.lines);
+            assert!(said.lines.len() >= 16, "{garbage}: {:#?}", said.lines);
             assert_eq!(said.code, 1, "{garbage}: {:#?}", said.lines);
         }
         let aws = Aws::with(shared(), &rules[10..11]).await;
@@ -150,9 +151,15 @@ async fn a_stack_of_many_pages_with_an_alias_is_examined_like_any_other() {
 }
 
 /// What a stack was deployed with.
-const DEPLOYED: &str = "<Parameters><member><ParameterKey>DeletionProtection</ParameterKey><ParameterValue>off</ParameterValue></member>\
+const DEPLOYED: &str = "<Parameters><member><ParameterKey>AlarmEmail</ParameterKey><ParameterValue>ops@example.com</ParameterValue></member><member><ParameterKey>DeletionProtection</ParameterKey><ParameterValue>off</ParameterValue></member>\
     <member><ParameterKey>TokenIssuer</ParameterKey><ParameterValue>cognito</ParameterValue></member>\
     <member><ParameterKey>CredentialsVersion</ParameterKey><ParameterValue>7</ParameterValue></member></Parameters></member>";
+
+/// Two want the alarms, and the one of the parameter has confirmed it.
+const CONFIRMED: &str = "<R><ListSubscriptionsByTopicResult><Subscriptions>\
+    <member><SubscriptionArn>PendingConfirmation</SubscriptionArn><Endpoint>other@example.com</Endpoint></member>\
+    <member><SubscriptionArn>arn:aws:sns:us-east-1:000000000000:Alarms:1</SubscriptionArn><Endpoint>ops@example.com</Endpoint></member>\
+    </Subscriptions></ListSubscriptionsByTopicResult></R>";
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_a_stack_was_deployed_with_decides_what_is_a_fault_and_how_it_is_mended() {
@@ -163,6 +170,8 @@ async fn what_a_stack_was_deployed_with_decides_what_is_a_fault_and_how_it_is_me
             reply["Table"]["DeletionProtectionEnabled"] = json!(false);
         }),
         Rule::replace("GetPlatformApplicationAttributes", ">true<", ">false<"),
+        ALARMS[1],
+        Rule::answer("ListSubscriptionsByTopic", 200, CONFIRMED),
     ];
     let aws = Aws::with(stack, &rules).await;
     let mut claims = stack.producer_claims();
@@ -177,7 +186,8 @@ async fn what_a_stack_was_deployed_with_decides_what_is_a_fault_and_how_it_is_me
     );
     for says in [
         "at its output TokenEndpoint",
-        "CredentialsVersion=8`",
+        "`sam build && sam deploy --parameter-overrides CredentialsVersion=8`",
+        "ops@example.com gets the alarms",
         "is a parameter, and off",
     ] {
         assert!(

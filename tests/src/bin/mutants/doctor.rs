@@ -3,6 +3,9 @@
 use super::list::Mutant;
 
 const PLANTED: &[&str] = &["it::doctor::every_planted_fault_is_found_with_its_mend"];
+const DEPLOYED: &[&str] = &[
+    "it::doctor::trouble::what_a_stack_was_deployed_with_decides_what_is_a_fault_and_how_it_is_mended",
+];
 
 pub const MUTANTS: &[Mutant] = &[
     Mutant {
@@ -185,5 +188,33 @@ pub const MUTANTS: &[Mutant] = &[
         tests: &[
             "it::doctor::trouble::a_service_that_is_silent_fails_once_and_what_depends_on_it_is_skipped",
         ],
+    },
+    Mutant {
+        name: "a function that is switched off is well",
+        file: "cli/src/doctor/functions.rs",
+        from: "reserved[\"ReservedConcurrentExecutions\"] == 0;",
+        to: "reserved[\"ReservedConcurrentExecutions\"] == 1;",
+        tests: PLANTED,
+    },
+    Mutant {
+        name: "a mail that nobody has confirmed comes",
+        file: "cli/src/doctor/pushes.rs",
+        from: "Some(arn) if arn.starts_with(\"arn:\")",
+        to: "Some(arn) if !arn.is_empty()",
+        tests: PLANTED,
+    },
+    Mutant {
+        name: "the alarms of another's mail are mine",
+        file: "cli/src/doctor/pushes.rs",
+        from: "found.text(\"Endpoint\") == who",
+        to: "!found.text(\"Endpoint\").is_empty()",
+        tests: DEPLOYED,
+    },
+    Mutant {
+        name: "the doctor has deployed what was built last",
+        file: "cli/src/doctor/deployment.rs",
+        from: "`sam build && sam deploy{environment}{options}`",
+        to: "`sam deploy{environment}{options}`",
+        tests: DEPLOYED,
     },
 ];

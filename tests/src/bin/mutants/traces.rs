@@ -1,6 +1,12 @@
-//! Mutants of where a trace goes, and of what is said to apps.
+//! Mutants of where a trace goes, of what functions write, and of what is said to apps.
 
 use crate::list::Mutant;
+
+/// A test whose functions run beside it, and one of a stack: what every line must be is checked in all of them.
+const LINES: &[&str] = &[
+    "it::telemetry::an_invocation_is_one_small_line_that_says_what_it_did",
+    "it::create::f12_a_batch_stores_what_is_valid_and_says_what_is_not",
+];
 
 pub const MUTANTS: &[Mutant] = &[
     Mutant {
@@ -80,5 +86,19 @@ pub const MUTANTS: &[Mutant] = &[
         from: "\"Topic\": id,",
         to: "\"Topic\": null,",
         tests: &["it::apps::the_payloads_in_the_apps_document_are_those_that_are_sent"],
+    },
+    Mutant {
+        name: "a function writes words among its lines",
+        file: "functions/create-notifications/src/main.rs",
+        from: "telemetry::init();",
+        to: "telemetry::init();\n    eprintln!(\"ready\");",
+        tests: LINES,
+    },
+    Mutant {
+        name: "a line says what was asked for",
+        file: "shared/src/http/mod.rs",
+        from: "metrics::trace(traceparent(&request));",
+        to: "metrics::tell(\"path\", request.uri().path());",
+        tests: LINES,
     },
 ];
