@@ -6,12 +6,13 @@ use std::io::Write as _;
 use std::sync::OnceLock;
 
 use serde_json::{Map, Value};
-use shared::metrics::Metric;
+use shared::metrics::{CREATED, Metric};
 use tests::api::template;
 
 /// What a line of an invocation may have besides its metrics.
-const INVOCATION: [&str; 9] = [
+const INVOCATION: [&str; 10] = [
     "_aws",
+    CREATED,
     "level",
     "ms",
     "records",
@@ -49,11 +50,10 @@ const SECRET: [&str; 5] = [
 ];
 /// How Rust begins what it says of a `main` that fails: it could not start, or the runner is gone.
 const LAST_WORDS: &str = "Error: ";
-/// What a request to create writes at most, in a stack with a name of seven letters.
-const CREATE_BYTES: usize = 300;
-/// What the first request of an instance, and a trace, add to it.
-const COLD_BYTES: usize = 40;
-const TRACE_BYTES: usize = 46;
+/// What a request to create writes at most, with its trace, in a stack with a name of seven letters.
+const CREATE_BYTES: usize = 210;
+/// What the first request of an instance adds to it.
+const COLD_BYTES: usize = 140;
 /// What any invocation writes at most, whatever went wrong in it, and what it may write for each of many notifications.
 const BYTES: usize = 800;
 const RECORD_BYTES: usize = 20;
@@ -136,8 +136,9 @@ fn message(found: &Map<String, Value>) -> Option<String> {
 
 /// What is wrong with the line of an invocation.
 fn invocation(found: &Map<String, Value>) -> Option<String> {
-    if text(found, "request_id").is_empty() || !found.get("ms").is_some_and(Value::is_u64) {
-        return Some("without its request or its time".to_owned());
+    let named = |name| !text(found, name).is_empty();
+    if !named("request_id") || !named("stack") || !found.get("ms").is_some_and(Value::is_u64) {
+        return Some("without its request, its stack or its time".to_owned());
     }
     if found
         .get("route")
@@ -171,7 +172,7 @@ fn invocation(found: &Map<String, Value>) -> Option<String> {
         .filter(|name| !INVOCATION.contains(name))
         .collect();
     let metric = |name: &&str| Metric::ALL.iter().any(|metric| metric.word() == *name);
-    if has != told || !has.iter().all(metric) || has.is_empty() == found.contains_key("stack") {
+    if has != told || !has.iter().all(metric) {
         return Some(format!("with the fields {has:?} and the metrics {told:?}"));
     }
     None
@@ -182,14 +183,11 @@ fn bytes(found: &Map<String, Value>, bytes: usize) -> Option<String> {
     let bytes = bytes - text(found, "stack").len() + "tidings".len();
     let stored =
         text(found, "route") == "POST /v1/notifications" && found["status"].as_u64() < Some(300);
-    let (cold, traced) = (
-        found.contains_key("cold_start"),
-        found.contains_key("traces"),
-    );
+    let cold = usize::from(found.contains_key("cold_start"));
     let records = found.get("records").and_then(Value::as_u64).unwrap_or(0);
     let records = usize::try_from(records).unwrap();
     let most = if stored {
-        CREATE_BYTES + COLD_BYTES * usize::from(cold) + TRACE_BYTES * usize::from(traced)
+        CREATE_BYTES + COLD_BYTES * cold
     } else {
         BYTES.max(RECORD_BYTES * records)
     };
@@ -199,9 +197,9 @@ fn bytes(found: &Map<String, Value>, bytes: usize) -> Option<String> {
 #[test]
 fn a_line_that_breaks_a_rule_is_noticed() {
     let good = [
-        r#"{"level":"INFO","ms":6,"request_id":"r","route":"GET /openapi.json","status":200}"#,
+        r#"{"level":"INFO","ms":6,"request_id":"r","route":"GET /openapi.json","stack":"s","status":200}"#,
         r#"{"_aws":{"CloudWatchMetrics":[{"Metrics":[{"Name":"stored"}]}]},"level":"INFO","ms":6,"request_id":"r","stack":"s","stored":1}"#,
-        r#"{"level":"INFO","ms":6,"request_id":"r","traces":["0af7651916cd43dd8448eb211c80319c"]}"#,
+        r#"{"level":"INFO","ms":6,"request_id":"r","stack":"s","traces":["0af7651916cd43dd8448eb211c80319c"]}"#,
         r#"{"level":"WARN","message":"a push is parked","reason":"timeout","span":{"requestId":"r"}}"#,
     ];
     for line in good {
