@@ -4,15 +4,13 @@ use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::{SystemTime, UNIX_EPOCH};
 
 use serde_json::{Value, json};
 
 use crate::http::{self, Answer, Request};
+use crate::rows::{TABLE, id, now_ms, row};
 use crate::{Outcome, tls};
 
-/// The table's name.
-pub const TABLE: &str = "tidings";
 /// Rows of the inbox that every user has.
 const ROWS: u64 = 25;
 /// What SNS says of a publish.
@@ -104,46 +102,4 @@ fn query(body: &Value) -> Value {
         _ => Vec::new(),
     };
     json!({"Count": rows.len(), "ScannedCount": rows.len(), "Items": rows})
-}
-
-/// The row with this key: a notification of about 200 bytes, or a user with one phone. Marks have none.
-fn row(key: &Value) -> Option<Value> {
-    let sort_key = key["sk"]["S"].as_str()?;
-    let mut row = if sort_key.starts_with("N#") {
-        json!({
-            "v": {"N": "1"}, "expires_at": {"N": "4000000000"}, "t": {"S": "video.liked"},
-            "ti": {"S": "Bo liked your video"}, "b": {"S": "Sunset over Lisbon, seen from the river"},
-            "a": {"M": {"i": {"S": "bo"}, "n": {"S": "Bo"}}}, "d": {"M": {"video": {"M": {"id": {"N": "42"}}}}},
-        })
-    } else if sort_key == "A#user" {
-        let user = key["pk"]["S"].as_str()?.trim_start_matches("U#");
-        let endpoint = format!("arn:aws:sns:eu-west-1:123456789012:endpoint/GCM/tidings/{user}");
-        let seen = now_ms().to_string();
-        json!({"dev": {"M": {"phone": {"M": {
-            "p": {"S": "fcm"}, "a": {"S": "default"}, "e": {"S": endpoint}, "h": {"S": "b5bb9d8014a0f9b1"},
-            "s": {"N": seen}, "b": {"BOOL": false},
-        }}}}})
-    } else {
-        return None;
-    };
-    row["pk"] = key["pk"].clone();
-    row["sk"] = key["sk"].clone();
-    Some(row)
-}
-
-/// The time, in milliseconds since 1970.
-pub fn now_ms() -> u64 {
-    let since = SystemTime::now().duration_since(UNIX_EPOCH);
-    since.map_or(0, |since| u64::try_from(since.as_millis()).unwrap_or(0))
-}
-
-/// The id of a notification of this moment: a ULID with a number in its random part.
-pub fn id(at: u64, number: u64) -> String {
-    const DIGITS: &[u8; 32] = b"0123456789ABCDEFGHJKMNPQRSTVWXYZ";
-    let value = (u128::from(at) << 80) | u128::from(number);
-    let digits = (0..26).rev().map(|place| {
-        let digit = usize::try_from((value >> (5 * place)) & 31).unwrap_or(0);
-        char::from(DIGITS[digit])
-    });
-    digits.collect()
 }

@@ -5,7 +5,7 @@ use std::path::Path;
 use serde_json::{Value, json};
 
 use crate::Outcome;
-use crate::cloud;
+use crate::rows;
 
 /// Records in a batch of the stream.
 pub const BATCH: u64 = 100;
@@ -45,13 +45,28 @@ pub fn page(root: &Path) -> Outcome<Vec<u8>> {
     Ok(event.to_string().into_bytes())
 }
 
+/// A request of this user for a page of the inbox.
+pub fn page_of(root: &Path, user: &str) -> Outcome<Vec<u8>> {
+    let mut event: Value = serde_json::from_slice(&page(root)?)?;
+    event["requestContext"]["authorizer"]["jwt"]["claims"]["sub"] = user.into();
+    Ok(event.to_string().into_bytes())
+}
+
+/// A search for the events of this subject.
+pub fn search(root: &Path, subject: &str) -> Outcome<Vec<u8>> {
+    let mut event = read(root, "ingest-events/search.json")?;
+    event["rawQueryString"] = format!("subject={subject}").into();
+    event["queryStringParameters"] = json!({"subject": subject});
+    Ok(event.to_string().into_bytes())
+}
+
 /// A batch of the stream: notifications that were just stored, each of another user.
 pub fn batch(root: &Path) -> Outcome<Vec<u8>> {
     let event = read(root, "push-notifications/insert.json")?;
-    let now = cloud::now_ms();
+    let now = rows::now_ms();
     let records = (0..BATCH).map(|number| {
         let mut record = event["Records"][0].clone();
-        let id = cloud::id(now, number);
+        let id = rows::id(now, number);
         record["dynamodb"]["ApproximateCreationDateTime"] = (now / 1_000).into();
         record["dynamodb"]["Keys"] = json!({
             "pk": {"S": format!("U#user-{number}")},

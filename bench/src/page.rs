@@ -1,10 +1,14 @@
-//! docs/PERFORMANCE.md: what was measured stands between two comments, what people say of it around them.
+//! docs/PERFORMANCE.md, and a few figures in the README: what was measured stands between two comments, what people say of it
+//! around them.
 
+use std::fmt::Write as _;
 use std::fs;
 use std::path::Path;
 use std::process::Command;
 
 use crate::Outcome;
+use crate::lines::CREATE;
+use crate::peers::NODE;
 use crate::programs::Programs;
 use crate::table::{Row, read_count};
 
@@ -16,6 +20,34 @@ const CRATES: &[&str] = &[
     "lambda_http",
     "aws-sdk-dynamodb",
     "aws-sdk-sns",
+];
+
+/// Which rows the README shows: the line, what was measured, beside whom, and what a newcomer calls it.
+const FIGURES: &[(&str, &str, &str, &str)] = &[
+    (
+        "P4",
+        "create, 1 recipient",
+        "bare PutItem",
+        "instructions of one create, with its checks, ids and log, beside the SDK's call alone",
+    ),
+    (
+        "P2",
+        "create-notifications: the same",
+        NODE,
+        "processor time of a start, beside a function in Node that only puts a row",
+    ),
+    (
+        "P11",
+        CREATE,
+        "does nothing",
+        "the function that creates, beside one that does nothing",
+    ),
+    (
+        "P13",
+        "a page of 25, function and table, 1000000 rows",
+        "1000 rows",
+        "processor time of a page of the inbox in a table of a million rows, beside one of a thousand",
+    ),
 ];
 
 /// Instructions vary by less from run to run, and sizes from compiler to compiler.
@@ -38,20 +70,45 @@ pub fn worse(root: &Path, rows: &[Row]) -> Outcome<Vec<String>> {
     Ok(worse.collect())
 }
 
-/// Puts the table, and where it was measured, on the page.
-pub fn write(programs: &Programs, table: &str) -> Outcome<()> {
-    let path = programs.root.join("docs/PERFORMANCE.md");
+/// Puts a text between the two comments of a document.
+fn put(root: &Path, document: &str, text: &str) -> Outcome<()> {
+    let path = root.join(document);
     let page = fs::read_to_string(&path)?;
-    let missing = "docs/PERFORMANCE.md has no place for the table";
-    let (before, rest) = page.split_once(BEGIN).ok_or(missing)?;
-    let (_, after) = rest.split_once(END).ok_or(missing)?;
-    let place = place(&programs.root)?;
-    let skipped = programs.skipped.join("\n- left out: ");
-    fs::write(
+    let missing = || format!("{document} has no place for what was measured");
+    let (before, rest) = page.split_once(BEGIN).ok_or_else(missing)?;
+    let (_, after) = rest.split_once(END).ok_or_else(missing)?;
+    Ok(fs::write(
         &path,
-        format!("{before}{BEGIN}{place}\n{table}\n- left out: {skipped}\n{END}{after}"),
-    )?;
-    Ok(())
+        format!("{before}{BEGIN}{text}{END}{after}"),
+    )?)
+}
+
+/// The README's figures.
+fn figures(rows: &[Row]) -> String {
+    let mut text = "| what | beside it | Tidings | measured by |\n|---|---|---|---|\n".to_owned();
+    for (line, what, peer, label) in FIGURES {
+        let is_it =
+            |row: &&Row| row.line == *line && row.what == *what && row.peer.starts_with(peer);
+        for row in rows.iter().filter(is_it) {
+            let (peer, ours) = (&row.peer, &row.ours);
+            let command = format!("`cargo run --release -p bench -- --only {line}`");
+            // Writing to a text does not fail.
+            let _ = writeln!(text, "| {label} | {peer} | {ours} | {command} |");
+        }
+    }
+    text
+}
+
+/// Puts the table, and where it was measured, on the page, and some of it into the README.
+pub fn write(programs: &Programs, rows: &[Row], table: &str) -> Outcome<()> {
+    let place = place(&programs.root)?;
+    let skipped = programs.peers.skipped.iter();
+    let skipped: String = skipped
+        .map(|why| format!("\n- left out: {why}\n"))
+        .collect();
+    let measured = format!("{place}\n{table}{skipped}");
+    put(&programs.root, "docs/PERFORMANCE.md", &measured)?;
+    put(&programs.root, "README.md", &figures(rows))
 }
 
 /// The date, the machine and the versions.
@@ -73,6 +130,7 @@ fn place(root: &Path) -> Outcome<String> {
     for program in ["rustc", "valgrind", "python3"] {
         versions.extend(says(program, &["--version"]));
     }
+    versions.extend(says("node", &["--version"]).map(|version| format!("Node {version}")));
     Ok(format!(
         "{}, {} × {model}, Linux {}; {}.\n",
         says("date", &["-u", "+%F"]).unwrap_or_default(),

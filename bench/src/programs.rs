@@ -2,9 +2,10 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::Command;
 
 use crate::cloud::Cloud;
+use crate::peers::{self, Peers};
 use crate::runtime::{How, Run, Work, run};
 use crate::{Outcome, events};
 
@@ -14,17 +15,17 @@ pub struct Programs {
     pub root: PathBuf,
     /// The names of the functions.
     pub functions: Vec<String>,
-    /// Programs that cannot be run on this machine, and why.
-    pub skipped: Vec<String>,
+    /// The programs beside ours in other languages.
+    pub peers: Peers,
+    /// Rows of the large table.
+    pub rows: u64,
     built: PathBuf,
     cloud: Cloud,
-    /// With boto3.
-    python: Option<PathBuf>,
 }
 
 /// Builds the functions, and then the Rust programs beside them, optimized: together each would have in it what only the
 /// others need.
-pub fn build() -> Outcome<Programs> {
+pub fn build(rows: u64) -> Outcome<Programs> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
     let mut functions = Vec::new();
     for folder in fs::read_dir(root.join("functions"))? {
@@ -34,29 +35,30 @@ pub fn build() -> Outcome<Programs> {
     let packages = functions.iter().flat_map(|function| ["-p", function]);
     compile(&root, packages)?;
     compile(&root, ["-p", "bench", "--features", "peers"])?;
-    let built = match std::env::var_os("CARGO_TARGET_DIR") {
+    let target = match std::env::var_os("CARGO_TARGET_DIR") {
         Some(target) => root.join(target),
         None => root.join("target"),
     };
-    let mut programs = Programs {
+    Ok(Programs {
         functions,
-        skipped: Vec::new(),
-        built: built.join("release"),
+        peers: peers::find(&root, &target),
+        rows,
+        built: target.join("release"),
         cloud: Cloud::start()?,
-        python: python(),
         root,
-    };
-    if programs.python.is_none() {
-        let why = "Python with boto3, which is not installed";
-        programs.skipped.push(why.to_owned());
-    }
-    programs
-        .skipped
-        .push("Node with the AWS SDK, and the build of AWS's tutorial: not written yet".to_owned());
-    Ok(programs)
+    })
 }
 
 fn compile<'p>(root: &Path, packages: impl IntoIterator<Item = &'p str>) -> Outcome<()> {
+    let mut cargo = cargo();
+    if cargo.args(packages).current_dir(root).status()?.success() {
+        return Ok(());
+    }
+    Err("the programs do not compile".into())
+}
+
+/// The command that builds something as it is released.
+pub fn cargo() -> Command {
     let mut cargo = Command::new("cargo");
     // The variables of the cargo that runs this would make it build everything again.
     let kept = ["CARGO_HOME", "CARGO_TARGET_DIR"];
@@ -67,22 +69,24 @@ fn compile<'p>(root: &Path, packages: impl IntoIterator<Item = &'p str>) -> Outc
         }
     }
     cargo.args(["build", "--release", "--locked"]);
-    if cargo.args(packages).current_dir(root).status()?.success() {
-        return Ok(());
-    }
-    Err("the programs do not compile".into())
-}
-
-/// The interpreter itself, which may stand behind a script that looks for it.
-fn python() -> Option<PathBuf> {
-    let mut command = Command::new("python3");
-    command.args(["-c", "import boto3, sys; print(sys.executable)"]);
-    let output = command.stderr(Stdio::null()).output().ok()?;
-    let path = String::from_utf8(output.stdout).ok()?.trim().to_owned();
-    output.status.success().then(|| PathBuf::from(path))
+    cargo
 }
 
 impl Programs {
+    /// Builds the local stack, and the table by itself.
+    pub fn build_stack(&self) -> Outcome<()> {
+        let engine = [
+            "-p",
+            "bench",
+            "--features",
+            "bench/engine",
+            "--bin",
+            "engine",
+        ];
+        let stack = ["-p", "tidings", "--bin", "tidings"];
+        compile(&self.root, engine.into_iter().chain(stack))
+    }
+
     /// A program by its name.
     pub fn file(&self, name: &str) -> PathBuf {
         self.built.join(name)
@@ -98,9 +102,10 @@ impl Programs {
             name,
             program: self.file(name),
             script: None,
-            event,
+            events: vec![event],
             expected,
             is_secure: false,
+            table: None,
         }
     }
 
@@ -130,16 +135,5 @@ impl Programs {
     pub fn pushing(&self, name: &'static str) -> Outcome<Work> {
         let event = events::batch(&self.root)?;
         Ok(self.work(name, event, "\"batchItemFailures\":[]"))
-    }
-
-    /// A script that does what a program does, if it can be run here.
-    pub fn python(&self, script: &str, of: &Work) -> Option<Work> {
-        let program = self.python.clone()?;
-        Some(Work {
-            name: "Python + boto3",
-            program,
-            script: Some(self.root.join("bench/peers").join(script)),
-            ..of.clone()
-        })
     }
 }

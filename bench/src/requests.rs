@@ -3,6 +3,7 @@
 use crate::Outcome;
 use crate::events::{BATCH, RECIPIENTS};
 use crate::lines::{CREATE, PUSH, called, each};
+use crate::peers::{NODE, PYTHON, TUTORIAL};
 use crate::programs::Programs;
 use crate::runtime::{How, Work};
 use crate::table::{Row, float, instructions, median, time};
@@ -80,7 +81,8 @@ pub fn warm(programs: &Programs) -> Outcome<Vec<Row>> {
     }
     let page = calls(programs, &works[3])?;
     let page = format!("a page of 25 ({page})");
-    works.extend(programs.python("put.py", &works[1]));
+    let ours = works.len();
+    works.extend(programs.peers.doing("put", &works[1]));
     let times = timed(programs, &works, (WARM_UP, TIMED))?;
     let count = |what: &str, ours: usize, peer: usize, target| {
         let peer = (works[peer].name, counts[peer]);
@@ -97,8 +99,14 @@ pub fn warm(programs: &Programs) -> Outcome<Vec<Row>> {
         count(&page, 3, 0, None),
         used("a page of 25, processor time", 3, 0, None),
     ];
-    if works.len() > 4 {
-        rows.push(used("create, processor time", 2, 4, Some(0.25)));
+    for (peer, work) in works.iter().enumerate().skip(ours) {
+        let most = match work.name {
+            PYTHON => Some(0.25),
+            NODE => Some(0.125),
+            TUTORIAL => Some(0.65),
+            _ => None,
+        };
+        rows.push(used("create, processor time", 2, peer, most));
     }
     Ok(rows)
 }
@@ -133,7 +141,7 @@ pub fn push(programs: &Programs) -> Outcome<Vec<Row>> {
     for work in &works {
         counts.push(each(programs, work, WARM_UP_BATCHES)? / float(BATCH));
     }
-    works.extend(programs.python("publish.py", &works[0]));
+    works.extend(programs.peers.doing("publish", &works[0]));
     let times = timed(programs, &works, (WARM_UP_BATCHES, TIMED_BATCHES))?;
     let what = |unit: &str| format!("a push of a batch of {BATCH}, {unit}");
     let used = |peer: usize, target| {
@@ -147,9 +155,7 @@ pub fn push(programs: &Programs) -> Outcome<Vec<Row>> {
         used(0, Some(1.1)),
         beside(counted, peer, counts[1], None, instructions),
     ];
-    if works.len() > 2 {
-        rows.push(used(2, Some(0.125)));
-    }
+    rows.extend((2..works.len()).map(|peer| used(peer, Some(0.125))));
     Ok(rows)
 }
 

@@ -3,15 +3,18 @@
 use std::collections::BTreeMap;
 use std::fs;
 use std::io::Result as IoResult;
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use crate::Outcome;
-use crate::cloud::{self, Cloud};
+use crate::cloud::Cloud;
 use crate::http::{self, Answer, Request};
+use crate::rows::{TABLE, now_ms};
+use crate::share::Share;
 
 /// No run takes longer.
 const LIMIT: Duration = Duration::from_mins(5);
@@ -25,12 +28,23 @@ pub struct Work {
     pub program: PathBuf,
     /// The file that is interpreted.
     pub script: Option<PathBuf>,
-    /// The event of every invocation.
-    pub event: Vec<u8>,
+    /// The events of its invocations, in turn.
+    pub events: Vec<Vec<u8>>,
     /// What every answer has in it.
     pub expected: &'static str,
     /// Whether it calls AWS over TLS.
     pub is_secure: bool,
+    /// The process that has the table, instead of the one that answers at once.
+    pub table: Option<Table>,
+}
+
+/// A table in a process of its own.
+#[derive(Clone, Copy)]
+pub struct Table {
+    /// Where it answers.
+    pub address: SocketAddr,
+    /// Whose processor time is its.
+    pub pid: u32,
 }
 
 /// What a process had used when it asked for an event.
@@ -40,6 +54,8 @@ pub struct Mark {
     pub cpu: u64,
     /// Resident memory, in kilobytes.
     pub memory: u64,
+    /// The processor time of the table's process, if it has one.
+    pub table: u64,
 }
 
 /// What came of a run.
@@ -52,6 +68,8 @@ pub struct Run {
     pub instructions: Option<u64>,
     /// Calls to AWS.
     pub calls: BTreeMap<String, usize>,
+    /// From the first event to its answer by the clock, if there was a share.
+    pub first: Option<Duration>,
 }
 
 /// Instructions are counted, or the process runs as it is.
@@ -61,13 +79,17 @@ pub enum How {
     Plain,
     /// Under callgrind.
     Counted,
+    /// With the share of a processor that 128 MB have, from the first event on.
+    Shared,
 }
 
 /// What the Runtime API knows of its process.
 struct Api {
-    event: Vec<u8>,
-    expected: &'static str,
+    work: Work,
     invocations: usize,
+    share: Option<Share>,
+    began: OnceLock<Instant>,
+    first: OnceLock<Duration>,
     pid: OnceLock<u32>,
     marks: Mutex<Vec<Mark>>,
     ended: Mutex<Sender<Result<(), String>>>,
@@ -93,7 +115,10 @@ impl Api {
         // Some write a space after a colon.
         let body = String::from_utf8_lossy(&request.body).replace(": ", ":");
         let is_answer = request.target.ends_with("/response");
-        if !is_answer || !body.contains(self.expected) {
+        if let Some(began) = self.began.get() {
+            self.first.get_or_init(|| began.elapsed());
+        }
+        if !is_answer || !body.contains(self.work.expected) {
             self.end(Err(format!("{} {body}", request.target)));
         }
         let mut answer = Answer::ok("application/json", b"{}".to_vec());
@@ -102,7 +127,10 @@ impl Api {
     }
 
     fn next(&self) -> Answer {
-        let mark = mark(*self.pid.wait()).unwrap_or_default();
+        let mut mark = mark(*self.pid.wait()).unwrap_or_default();
+        if let Some(table) = self.work.table {
+            mark.table = self::mark(table.pid).unwrap_or_default().cpu;
+        }
         let asked = {
             let mut marks = self.marks.lock().unwrap_or_else(PoisonError::into_inner);
             marks.push(mark);
@@ -113,8 +141,10 @@ impl Api {
             let over = self.over.lock().unwrap_or_else(PoisonError::into_inner);
             over.recv().ok();
         }
-        let deadline = cloud::now_ms() + 900_000;
-        let mut answer = Answer::ok("application/json", self.event.clone());
+        let deadline = now_ms() + 900_000;
+        let events = &self.work.events;
+        let event = events[(asked - 1) % events.len()].clone();
+        let mut answer = Answer::ok("application/json", event);
         answer.headers.extend([
             (
                 "lambda-runtime-aws-request-id",
@@ -126,6 +156,12 @@ impl Api {
                 "arn:aws:lambda:eu-west-1:123456789012:function:measured".to_owned(),
             ),
         ]);
+        if let Some(share) = self.share.as_ref().filter(|_| asked == 1) {
+            if let Err(error) = share.give(*self.pid.wait()) {
+                self.end(Err(error.to_string()));
+            }
+            self.began.get_or_init(Instant::now);
+        }
         answer
     }
 
@@ -152,6 +188,7 @@ fn mark(pid: u32) -> IoResult<Mark> {
     Ok(Mark {
         cpu,
         memory: memory.unwrap_or(0),
+        table: 0,
     })
 }
 
@@ -161,10 +198,13 @@ pub fn run(work: &Work, invocations: usize, how: How, cloud: &Cloud) -> Outcome<
     fs::create_dir_all(&scratch)?;
     let (ended, end) = channel();
     let (keep, over) = channel();
+    let share = (how == How::Shared).then(Share::make).transpose()?;
     let api = Arc::new(Api {
-        event: work.event.clone(),
-        expected: work.expected,
+        work: work.clone(),
         invocations,
+        share: share.clone(),
+        began: OnceLock::new(),
+        first: OnceLock::new(),
         pid: OnceLock::new(),
         marks: Mutex::default(),
         ended: Mutex::new(ended),
@@ -192,11 +232,14 @@ pub fn run(work: &Work, invocations: usize, how: How, cloud: &Cloud) -> Outcome<
     }
     let calls = cloud.calls();
     let instructions = match how {
-        How::Plain => None,
+        How::Plain | How::Shared => None,
         How::Counted => Some(instructions(&mut process.0, &counts)?),
     };
     drop(process);
     drop(keep);
+    if let Some(share) = share {
+        share.remove()?;
+    }
     let marks = std::mem::take(&mut *api.marks.lock().unwrap_or_else(PoisonError::into_inner));
     let logged = fs::metadata(&log)?.len();
     fs::remove_dir_all(&scratch)?;
@@ -205,12 +248,13 @@ pub fn run(work: &Work, invocations: usize, how: How, cloud: &Cloud) -> Outcome<
         logged,
         instructions,
         calls,
+        first: api.first.get().copied(),
     })
 }
 
 fn command(work: &Work, how: How, counts: &Path) -> Command {
     let mut command = match how {
-        How::Plain => Command::new(&work.program),
+        How::Plain | How::Shared => Command::new(&work.program),
         How::Counted => {
             let mut command = Command::new("valgrind");
             command.args(["--tool=callgrind", "--quiet"]);
@@ -243,15 +287,24 @@ fn environment(command: &mut Command, work: &Work, cloud: &Cloud) {
         ("AWS_ENDPOINT_URL_DYNAMODB", &endpoint),
         ("AWS_ENDPOINT_URL_SNS", &endpoint),
         ("PYTHONDONTWRITEBYTECODE", "1"),
-        ("TABLE_NAME", cloud::TABLE),
+        ("TABLE_NAME", TABLE),
         ("RETENTION_DAYS", "90"),
+        ("EVENT_RETENTION_DAYS", "90"),
+        ("DEAD_EVENTS_URL", "http://127.0.0.1/000000000000/dead"),
         ("STACK_NAME", "tidings"),
         // More than can be measured here.
         ("PUBLISH_RATE", "1000000"),
         ("PUSH_INVOCATIONS", "1"),
         ("GROUP_CAP", "0"),
     ]);
-    command.env("AWS_CA_BUNDLE", &cloud.secure.1);
+    // What each SDK calls the file with the root.
+    for name in ["AWS_CA_BUNDLE", "NODE_EXTRA_CA_CERTS", "SSL_CERT_FILE"] {
+        command.env(name, &cloud.secure.1);
+    }
+    if let Some(table) = work.table {
+        let endpoint = format!("http://{}", table.address);
+        command.env("AWS_ENDPOINT_URL_DYNAMODB", endpoint);
+    }
 }
 
 /// Ends the process as callgrind wants it, and reads what it counted.

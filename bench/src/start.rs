@@ -3,9 +3,11 @@
 use std::process::Command;
 
 use crate::Outcome;
-use crate::lines::{CREATE, PUSH, until};
+use crate::lines::{CREATE, PUSH, called, until};
+use crate::peers::{NODE, PYTHON, TUTORIAL};
 use crate::programs::Programs;
 use crate::runtime::{How, Work};
+use crate::share::{Share, lasts};
 use crate::table::{Row, float, instructions, median, megabytes, time};
 
 /// Starts of each program.
@@ -47,6 +49,20 @@ pub fn cold(programs: &Programs) -> Outcome<Vec<Row>> {
             target: format!("≤ {}", instructions(MOST)),
             is_met: Some(secure <= MOST),
         });
+        let peers = programs.peers.doing("put", &work);
+        let tutorial = peers.iter().find(|peer| peer.name == TUTORIAL);
+        if let Some(tutorial) = tutorial.filter(|_| work.name == CREATE) {
+            let theirs = until(programs, tutorial, 1)?;
+            rows.push(Row {
+                line: "P1",
+                what: format!("{CREATE}: the same, with TLS"),
+                peer: format!("{TUTORIAL}: {}", instructions(theirs)),
+                ours: instructions(secure),
+                ratio: Some(secure / theirs),
+                target: String::new(),
+                is_met: None,
+            });
+        }
     }
     Ok(rows)
 }
@@ -59,7 +75,8 @@ pub fn times(programs: &Programs) -> Outcome<Vec<Row>> {
         programs.reading()?,
         programs.pushing(PUSH)?,
     ];
-    works.extend(programs.python("put.py", &works[1]));
+    let ours = works.len();
+    works.extend(programs.peers.doing("put", &works[1]));
     let mut turns = vec![Vec::new(); works.len()];
     for _ in 0..STARTS {
         for (work, times) in works.iter().zip(&mut turns) {
@@ -69,7 +86,7 @@ pub fn times(programs: &Programs) -> Outcome<Vec<Row>> {
     }
     let times: Vec<f64> = turns.into_iter().map(median).collect();
     let nothing = times[0];
-    let rows = works.iter().zip(&times).skip(1).take(3);
+    let rows = works.iter().zip(&times).take(ours).skip(1);
     let rows = rows.map(|(work, ours)| Row {
         line: "P2",
         what: format!("{}: processor time until it asks for an event", work.name),
@@ -79,19 +96,77 @@ pub fn times(programs: &Programs) -> Outcome<Vec<Row>> {
         target: "≤ 2×".to_owned(),
         is_met: Some(*ours <= 2.0 * nothing),
     });
-    let mut rows: Vec<Row> = rows.collect();
-    if let Some(python) = times.get(4) {
-        rows.push(Row {
+    let others = works.iter().zip(&times).skip(ours).map(|(work, theirs)| {
+        let parts = [(PYTHON, 35.0), (NODE, 20.0)];
+        let part = parts.iter().find(|(name, _)| *name == work.name);
+        Row {
             line: "P2",
             what: format!("{CREATE}: the same"),
-            peer: format!("Python + boto3: {}", time(*python)),
+            peer: format!("{}: {}", work.name, time(*theirs)),
             ours: time(times[1]),
-            ratio: Some(times[1] / python),
-            target: "≤ 1/35".to_owned(),
-            is_met: Some(times[1] <= python / 35.0),
-        });
+            ratio: Some(times[1] / theirs),
+            target: part.map_or_else(String::new, |(_, part)| format!("≤ 1/{part}")),
+            is_met: part.map(|(_, part)| times[1] <= theirs / part),
+        }
+    });
+    Ok(rows.chain(others).collect())
+}
+
+/// The first request, over TLS, with the processor share of 128 MB from then on: the programs in turn.
+pub fn first(programs: &Programs) -> Outcome<Vec<Row>> {
+    const MOST: f64 = 2e6;
+    const TURNS: usize = 7;
+    // Without control groups it is known how long it would take, and nothing by the clock.
+    let how = match Share::make().and_then(|share| share.remove()) {
+        Ok(()) => How::Shared,
+        Err(_) => How::Plain,
+    };
+    let secure = |work| Work {
+        is_secure: true,
+        ..work
+    };
+    let create = secure(programs.creating(CREATE)?);
+    let mut works = vec![create.clone(), secure(programs.reading()?)];
+    let ours = works.len();
+    works.push(secure(programs.creating("peer-nothing")?));
+    works.extend(programs.peers.doing("put", &create));
+    let mut turns = vec![(Vec::new(), Vec::new()); works.len()];
+    for _ in 0..TURNS {
+        for (work, (shares, clocks)) in works.iter().zip(&mut turns) {
+            let run = programs.run(work, 1, how)?;
+            let used = float(run.marks[1].cpu - run.marks[0].cpu);
+            shares.push(lasts(used));
+            clocks.extend(run.first.map(|first| first.as_secs_f64() * 1e9));
+        }
     }
-    Ok(rows)
+    let figures = turns.into_iter();
+    let figures: Vec<_> = figures.map(|(s, c)| (median(s), median(c))).collect();
+    let text = |(share, clock)| match how {
+        How::Shared => format!("{} ({} by the clock)", time(share), time(clock)),
+        _ => time(share),
+    };
+    let row = |place: usize, peer: usize| {
+        let (figure, work) = (figures[place], &works[peer]);
+        let ratio = figure.0 / figures[peer].0;
+        let (target, is_met) = match work.name {
+            TUTORIAL => ("≤ 1/100".to_owned(), Some(ratio <= 0.01)),
+            _ if peer == ours => (format!("≤ {}", time(MOST)), Some(figure.0 <= MOST)),
+            _ => (String::new(), None),
+        };
+        Row {
+            line: "P3",
+            what: format!("{}: first request of 128 MB, with TLS", works[place].name),
+            peer: format!("{}: {}", called(work.name), text(figures[peer])),
+            ours: text(figure),
+            ratio: Some(ratio),
+            target,
+            is_met,
+        }
+    };
+    let rows = (0..ours).map(|place| row(place, ours));
+    Ok(rows
+        .chain((ours + 1..works.len()).map(|peer| row(0, peer)))
+        .collect())
 }
 
 /// The size of a program, and of its package.

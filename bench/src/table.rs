@@ -31,7 +31,10 @@ pub fn markdown(rows: &[Row]) -> String {
             Some(false) => "**miss**",
             None => "",
         };
-        let ratio = row.ratio.map(|ratio| format!("{ratio:.2}×"));
+        let ratio = row.ratio.map(|ratio| match ratio {
+            small if small < 0.1 => format!("1/{:.0}", 1.0 / small),
+            ratio => format!("{ratio:.2}×"),
+        });
         // Writing to a text does not fail.
         let _ = writeln!(
             text,

@@ -159,6 +159,28 @@ fn every_line_of_the_performance_page_is_measured_or_said_not_to_be() {
 }
 
 #[test]
+fn the_readmes_figures_are_those_of_the_performance_page() {
+    let readme = fs::read_to_string(root().join("README.md")).unwrap();
+    let page = fs::read_to_string(root().join("docs/PERFORMANCE.md")).unwrap();
+    let command = " | `cargo run --release -p bench -- --only ";
+    let rows: Vec<_> = readme
+        .lines()
+        .filter_map(|line| line.split_once(command))
+        .collect();
+    assert!((3..=5).contains(&rows.len()), "{} figures", rows.len());
+    for (row, line) in rows {
+        let row = row.strip_prefix("| ").unwrap();
+        // What it is called here, then the figure beside it and ours.
+        let figures = row.split_once(" | ").unwrap().1;
+        let (line, _) = line.split_once('`').unwrap();
+        let is_there = |found: &str| {
+            found.starts_with(&format!("| {line} | ")) && found.contains(&format!(" | {figures} |"))
+        };
+        assert!(page.lines().any(is_there), "{line}: {figures}");
+    }
+}
+
+#[test]
 fn the_changelogs_newest_version_is_the_workspaces() {
     let changelog = fs::read_to_string(root().join("CHANGELOG.md")).unwrap();
     let newest = changelog

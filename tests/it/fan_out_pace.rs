@@ -40,14 +40,14 @@ const PUBLISH: Duration = Duration::from_millis(50);
 const BATCH: usize = 100;
 
 /// What takes so much a second, and a tenth of that at once.
-struct Bucket {
+pub struct Bucket {
     rate: f64,
     tokens: f64,
     at: Instant,
 }
 
 impl Bucket {
-    fn new(rate: u32) -> Bucket {
+    pub fn new(rate: u32) -> Bucket {
         let rate = f64::from(rate);
         Bucket {
             rate,
@@ -57,7 +57,7 @@ impl Bucket {
     }
 
     /// Takes up to `wanted`, and says how many.
-    fn take(&mut self, wanted: usize) -> usize {
+    pub fn take(&mut self, wanted: usize) -> usize {
         let now = Instant::now();
         let grown = self.tokens + (now - self.at).as_secs_f64() * self.rate;
         (self.tokens, self.at) = (grown.min(self.rate / 10.0), now);

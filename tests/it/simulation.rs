@@ -9,6 +9,7 @@ mod judge;
 mod keys;
 mod ledger;
 mod pushes;
+mod rates;
 mod wire;
 
 use std::collections::BTreeMap;

@@ -49,6 +49,7 @@ pub fn judge(world: &World, mut report: Report) -> Result<Report, String> {
             let Taken {
                 accepted,
                 ambiguous,
+                ..
             } = ledger.taken.get(&pair).copied().unwrap_or_default();
             report.pairs += 1;
             report.accepted += u64::from(accepted);

@@ -29,6 +29,8 @@ pub struct Note {
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Taken {
     pub accepted: u32,
+    /// When it did so first.
+    pub at: Option<Timestamp>,
     pub ambiguous: u32,
 }
 
@@ -172,6 +174,7 @@ impl Ledger {
         let pair = (id, endpoint.to_owned());
         let taken = self.taken.entry(pair.clone()).or_default();
         taken.accepted += 1;
+        taken.at.get_or_insert(now);
         taken.ambiguous += u32::from(unclear);
         match self.running.get_mut(&instance) {
             Some(running) if running.number == invocation => running.unmarked.push(pair),

@@ -21,10 +21,12 @@ use super::ledger::Note;
 use super::wire::{Faults, Wire, World};
 use crate::chance::Chance;
 
+/// How many devices a user has at most.
+const DEVICES: usize = 3;
 /// Shards of the stream, each with an instance for its batches and one for their copies.
 const SHARDS: usize = 4;
 /// The most records of one batch.
-const BATCH: usize = 100;
+pub const BATCH: usize = 100;
 /// The time of an invocation.
 const BUDGET: Duration = Duration::from_secs(30);
 /// The pause between two runs of what is parked, and the runs with faults and without.
@@ -32,7 +34,7 @@ const PARKED: Duration = Duration::from_mins(10);
 const ROUNDS: usize = 8;
 /// How long after an erase the rows go.
 const ROWS_GO: Duration = Duration::from_millis(50);
-const LIMITS: Limits = Limits {
+pub const LIMITS: Limits = Limits {
     rate: 1_000_000,
     instances: 1,
     group_cap: 0,
@@ -68,25 +70,30 @@ pub struct Report {
 }
 
 /// One instance of the function that pushes.
-struct Instance {
+pub struct Instance {
     world: Arc<World>,
     wire: Wire,
+    limits: Limits,
     pusher: Pusher,
 }
 
 impl Instance {
     fn new(world: &Arc<World>, number: usize, faults: Faults) -> Instance {
-        let wire = Wire::new(world, number, faults);
-        let pusher = start(&wire);
+        Instance::with(Wire::new(world, number, faults), world, LIMITS)
+    }
+
+    /// An instance with these limits.
+    pub fn with(wire: Wire, world: &Arc<World>, limits: Limits) -> Instance {
         Instance {
             world: world.clone(),
+            pusher: start(&wire, limits),
             wire,
-            pusher,
+            limits,
         }
     }
 
     /// One invocation; `None` if it was killed, or failed as a whole.
-    async fn invoke(
+    pub async fn invoke(
         &mut self,
         targets: &[Target],
         resumes: bool,
@@ -106,16 +113,16 @@ impl Instance {
         let done = tokio::time::timeout(life, run).await;
         self.world.ledger().end(self.wire.instance, done.is_err());
         if done.is_err() {
-            self.pusher = start(&self.wire);
+            self.pusher = start(&self.wire, self.limits);
         }
         done.ok()?.ok()
     }
 }
 
-fn start(wire: &Wire) -> Pusher {
+fn start(wire: &Wire, limits: Limits) -> Pusher {
     let store = wire.store();
     let broadcasts = Broadcasts::new(store.clone(), 86_400);
-    Pusher::new(store, wire.sns(), broadcasts, LIMITS)
+    Pusher::new(store, wire.sns(), broadcasts, limits)
 }
 
 /// One shard of the stream: its batches in turn, each until nothing of it must come again. Returns what is parked.
@@ -201,13 +208,17 @@ fn is_parked(world: &World, done: &Result<(), Undone>) -> bool {
     }
 }
 
-/// Puts users with one to three devices each; returns their endpoints.
-fn users(world: &World, count: usize, chance: &mut Chance) -> Vec<(UserId, Vec<String>)> {
+/// Puts users with a device each, or up to so many; returns their endpoints.
+pub fn users(
+    world: &World,
+    (count, most): (usize, usize),
+    chance: &mut Chance,
+) -> Vec<(UserId, Vec<String>)> {
     let user = |index: usize| {
         let endpoint = |device| {
             format!("arn:aws:sns:us-east-1:000000000000:endpoint/GCM/local/u{index}-{device}")
         };
-        let endpoints: Vec<String> = (0..=chance.below(3)).map(endpoint).collect();
+        let endpoints: Vec<String> = (0..=chance.below(most)).map(endpoint).collect();
         let seen = world.now().as_millisecond().to_string();
         let devices = endpoints.iter().enumerate().map(|(device, endpoint)| {
             let device = format!("d{device}");
@@ -230,7 +241,7 @@ fn users(world: &World, count: usize, chance: &mut Chance) -> Vec<(UserId, Vec<S
 }
 
 /// Creates notifications; the ledger knows them.
-async fn create(
+pub async fn create(
     world: &World,
     store: &Store,
     users: &[(UserId, Vec<String>)],
@@ -304,7 +315,11 @@ async fn erase(world: &World, store: &Store, users: Vec<(UserId, Duration)>) {
 }
 
 /// Pushes what is parked, again and again, until nothing is left.
-async fn resume(world: &Arc<World>, mut parked: Vec<Target>, faults: Faults) -> Result<(), String> {
+pub async fn resume(
+    world: &Arc<World>,
+    mut parked: Vec<Target>,
+    faults: Faults,
+) -> Result<(), String> {
     for round in 0..ROUNDS {
         tokio::time::sleep(PARKED).await;
         let now = if round < ROUNDS / 2 {
@@ -337,7 +352,7 @@ async fn resume(world: &Arc<World>, mut parked: Vec<Target>, faults: Faults) -> 
 pub async fn run(seed: u64, count: usize, trouble: Trouble) -> Result<Report, String> {
     let world = World::new(seed);
     let mut chance = Chance::new(seed);
-    let users = users(&world, count.div_ceil(5), &mut chance);
+    let users = users(&world, (count.div_ceil(5), DEVICES), &mut chance);
     let clean = Wire::new(&world, 1_000, Faults::NONE).store();
     let odd = trouble.odd;
     let targets = create(&world, &clean, &users, (count, odd), &mut chance).await;

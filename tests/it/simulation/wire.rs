@@ -28,6 +28,7 @@ use tokio::time::Instant;
 
 use super::ledger::Ledger;
 use crate::chance::Chance;
+use crate::fan_out_pace::Bucket;
 
 /// What happens to a call.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -71,12 +72,22 @@ impl Faults {
     };
 }
 
+/// How much the services take, and how fast.
+#[derive(Default)]
+pub struct Speed {
+    /// How long a publish takes; by default as long as a call to the table.
+    pub publish: Option<Duration>,
+    /// The writes that the table takes.
+    pub writes: Option<Mutex<Bucket>>,
+}
+
 /// What all instances of one simulation share.
 pub struct World {
     pub engine: Engine,
     pub table: String,
     pub seed: u64,
     pub ledger: Mutex<Ledger>,
+    speed: Speed,
     began: (Timestamp, Instant),
 }
 
@@ -89,6 +100,11 @@ impl fmt::Debug for World {
 impl World {
     /// A world with an empty table, at the beginning of 2026. Whatever is drawn on this thread follows from its seed.
     pub fn new(seed: u64) -> Arc<World> {
+        World::with(seed, Speed::default())
+    }
+
+    /// The same with services of this speed.
+    pub fn with(seed: u64, speed: Speed) -> Arc<World> {
         shared::random::follow(seed);
         fastrand::seed(seed);
         let mut tables = crate::events::template().tables;
@@ -102,6 +118,7 @@ impl World {
             table: tables[0].name.clone(),
             seed,
             ledger: Mutex::default(),
+            speed,
             began: ("2026-01-01T00:00:00Z".parse().unwrap(), Instant::now()),
         })
     }
@@ -109,6 +126,14 @@ impl World {
     /// The present moment of the simulation.
     pub fn now(&self) -> Timestamp {
         self.began.0 + self.began.1.elapsed()
+    }
+
+    /// Whether the table takes one more write now.
+    fn takes(&self, operation: &str) -> bool {
+        let is_write = ["Put", "Update", "Delete", "BatchWrite", "TransactWrite"];
+        let is_write = is_write.iter().any(|start| operation.starts_with(start));
+        let writes = self.speed.writes.as_ref().filter(|_| is_write);
+        writes.is_none_or(|writes| writes.lock().unwrap().take(1) == 1)
     }
 
     pub fn ledger(&self) -> MutexGuard<'_, Ledger> {
@@ -255,6 +280,12 @@ impl Wire {
             Fault::Fail => "com.amazonaws.dynamodb.v20120810#InternalServerError",
             _ => "",
         };
+        let full = code.is_empty() && !self.world.takes(operation);
+        let code = if full {
+            "com.amazonaws.dynamodb.v20120810#ProvisionedThroughputExceededException"
+        } else {
+            code
+        };
         if !code.is_empty() {
             let status = if fault == Fault::Fail { 500 } else { 400 };
             return (status, json!({"__type": code}).to_string());
@@ -318,6 +349,9 @@ impl HttpConnector for Wire {
         let body = request.body().bytes().unwrap_or_default().to_vec();
         let mut there = Duration::from_millis(1 + chance.next() % 8);
         let back = Duration::from_millis(1 + chance.next() % 8);
+        if let Some(publish) = self.world.speed.publish.filter(|_| operation.is_none()) {
+            there = publish.saturating_sub(back);
+        }
         if fault == Fault::Slow {
             there += Duration::from_secs(1);
         }
