@@ -17,8 +17,8 @@ const MAX_SAMPLES: usize = 100;
 const MAX_TRACES: usize = 10;
 /// The namespace of all metrics.
 pub const NAMESPACE: &str = "Tidings";
-/// The field of a line that says how many notifications the invocation stored. It is no metric: the stream tells the next
-/// function of each, a batch at a time, and there they are counted for half as many bytes of log.
+/// The field of a line that says how many notifications the invocation stored. It is no metric: the stream brings each row of a
+/// notification to the function that pushes, a batch at a time, and there they are counted for half as many bytes of log.
 pub const CREATED: &str = "created";
 
 macro_rules! metrics {
@@ -51,7 +51,7 @@ macro_rules! metrics {
 }
 
 metrics! {
-    Stored "stored" "notifications that the stream brought, each counted when it is done with"
+    Stored "stored" "rows of notifications that the stream brought, imported ones and marks of keyed duplicates among them"
     Sent "sent" "pushes that SNS took for every device"
     Partial "partial" "pushes that SNS took for some devices, and never will for the others"
     NoDevice "no_device" "pushes to users without a device"

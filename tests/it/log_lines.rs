@@ -22,7 +22,7 @@ const INVOCATION: [&str; 10] = [
     "status",
     "traces",
 ];
-/// What a message may have besides its level, its words and its span: nothing that a request or a row says.
+/// What a message may have besides its level, its words and its span.
 const MESSAGE: [&str; 15] = [
     "ahead",
     "attempt",
@@ -181,8 +181,8 @@ fn invocation(found: &Map<String, Value>) -> Option<String> {
 /// Whether the line of an invocation is too long.
 fn bytes(found: &Map<String, Value>, bytes: usize) -> Option<String> {
     let bytes = bytes - text(found, "stack").len() + "tidings".len();
-    let stored =
-        text(found, "route") == "POST /v1/notifications" && found["status"].as_u64() < Some(300);
+    let stored = text(found, "route") == "POST /v1/notifications"
+        && found.get("status").and_then(Value::as_u64) < Some(300);
     let cold = usize::from(found.contains_key("cold_start"));
     let records = found.get("records").and_then(Value::as_u64).unwrap_or(0);
     let records = usize::try_from(records).unwrap();

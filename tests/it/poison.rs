@@ -72,6 +72,7 @@ async fn g5_of_a_hundred_records_one_is_bad_and_the_others_are_pushed_once_and_o
  {
     let field = Field::new().await;
     let batches = number("TIDINGS_STEPS").map_or(KINDS.len(), |n| usize::try_from(n).unwrap());
+    let from = ahead(-60);
     for (round, (kind, damage)) in KINDS.iter().cycle().take(batches).enumerate() {
         let phone = field.phone("poison").await;
         let rows = field.hundred(&phone).await;
@@ -98,12 +99,16 @@ async fn g5_of_a_hundred_records_one_is_bad_and_the_others_are_pushed_once_and_o
             "{kind} is on the list"
         );
 
-        let window = json!({"from": ahead(-60), "to": ahead(60)});
+        let window = json!({"from": from, "to": ahead(60)});
         let (status, answer) = field.admin("POST /v1/pushes/redrive", window).await;
         assert_eq!(status, 202, "{answer}");
         field.bring_steps(&field.runner(0)).await;
         assert_eq!(pushed(&phone).await, once(&rows), "{kind}: and the redrive");
         let job = field.job(&answer["job"]).await;
+        // All the batches so far, from more than one page of the table.
+        let found = job["states"].as_object().unwrap().values();
+        let sum: u64 = found.map(|found| found.as_u64().unwrap()).sum();
+        assert_eq!(sum, 100 * u64::try_from(round + 1).unwrap(), "{job}");
         assert_eq!(
             (&job["written"], &job["states"]["pending"]),
             (&json!(1), &json!(1))

@@ -1,12 +1,19 @@
 //! Where every notification is: in exactly one state, by the table, and by the report of a redrive of all of it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
-use serde_json::json;
+use futures_util::stream::{self, StreamExt};
+use jiff::Timestamp;
+use serde_json::{Value, json};
 
-use crate::ground::stored;
+use shared::id::{NotificationId, UserId};
+use shared::notification::Notification;
+use shared::outcome::{Outcome, State};
+
+use crate::crashes::{at_every_point, doomed};
+use crate::ground::{plain, stored};
 use crate::stack::unique;
-use crate::tasks::{Field, NOTHING_LEFT, ahead, batch};
+use crate::tasks::{Field, NOTHING_LEFT, Phone, ahead, batch, pushes};
 
 /// What a row can be.
 const STATES: [&str; 9] = [
@@ -34,11 +41,10 @@ impl Field {
         counts
     }
 
-    /// The same as a job says it that pushes again what was accepted since a minute ago, so many seconds from now.
-    async fn reported(&self, later: i64) -> BTreeMap<String, i32> {
-        let window = json!({"from": ahead(-60), "to": ahead(60)});
+    /// The same as a job says it that pushes a window again, so many seconds from now.
+    async fn reported(&self, window: &Value, later: i64) -> BTreeMap<String, i32> {
         let (status, answer) = self
-            .admin_ahead(later, "POST /v1/pushes/redrive", window)
+            .admin_ahead(later, "POST /v1/pushes/redrive", window.clone())
             .await;
         assert_eq!(status, 202, "{answer}");
         self.bring_steps(&self.runner(later)).await;
@@ -83,6 +89,7 @@ async fn g14_i13_whatever_happens_every_row_is_in_one_state() {
         assert_eq!(counts.values().sum::<i32>(), 25, "{at} {counts:?}");
         counts
     };
+    let window = json!({"from": ahead(-600), "to": ahead(60)});
     let waiting = settled("stored").await;
     assert_eq!(waiting["pending"], 25);
     assert_eq!(
@@ -90,7 +97,7 @@ async fn g14_i13_whatever_happens_every_row_is_in_one_state() {
         NOTHING_LEFT
     );
     let pushed = settled("pushed").await;
-    assert_eq!(field.reported(0).await, pushed, "what the job says");
+    assert_eq!(field.reported(&window, 0).await, pushed);
     field.pass(26 * 3_600).await;
     let end = settled("the end").await;
     assert!(
@@ -99,8 +106,67 @@ async fn g14_i13_whatever_happens_every_row_is_in_one_state() {
     );
     assert_eq!((end["no_device"], end["skipped"]), (4, 5), "{end:?}");
     assert_eq!(field.later().await, [], "nothing waits any more");
-    assert_eq!(field.reported(26 * 3_600).await, end, "what the job says");
+    assert_eq!(field.reported(&window, 26 * 3_600).await, end);
     // Not even the job's watchdog.
     field.pass(28 * 3_600).await;
     assert_eq!(settled("after the job").await, end);
+}
+
+/// Notifications that were pushed: with the others more than a page of the table.
+const TOLD: usize = 510;
+const UNTOLD: usize = 3;
+
+/// A table with these, a phone for the others, and a job that pushes all of it again.
+async fn redrive() -> (Field, Phone, Value) {
+    let field = Field::new().await;
+    let phone = field.phone("sums").await;
+    let store = field.ground.store();
+    let told = Outcome {
+        state: Some(State::Sent),
+        ..Outcome::default()
+    };
+    let (nobody, user) = (unique("told"), UserId::parse(&phone.user).unwrap());
+    let nobody = UserId::parse(&nobody).unwrap();
+    let told = (0..TOLD).map(|_| (&nobody, told.clone()));
+    let untold = (0..UNTOLD).map(|_| (&user, Outcome::default()));
+    let puts = told.chain(untold).map(async |(user, outcome)| {
+        let id = NotificationId::draw(Timestamp::now());
+        let row = Notification {
+            outcome,
+            ..plain(user, id)
+        };
+        store.put(&row).await.unwrap();
+    });
+    stream::iter(puts).buffer_unordered(8).count().await;
+    let window = json!({"from": ahead(-600), "to": ahead(60)});
+    let (status, mut answer) = field.admin("POST /v1/pushes/redrive", window).await;
+    assert_eq!(status, 202, "{answer}");
+    (field, phone, answer["job"].take())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn g14_f38_a_redrive_killed_at_any_call_pushes_all_and_counts_each_once() {
+    let (field, ..) = redrive().await;
+    let proxy = field.ground.proxy(false).await;
+    let metered = field.ground.function("run-tasks", Some(&proxy));
+    let steps = field.take_steps().await;
+    assert_eq!(metered.invoke(batch(&steps)).await.unwrap(), NOTHING_LEFT);
+    let calls = proxy.calls("").len();
+    at_every_point(calls, async |call, kill| {
+        let at = format!("{kill:?} at call {call} of {calls}");
+        let (field, phone, job) = redrive().await;
+        let (victim, _proxy) = doomed(&field.ground, "run-tasks", call, kill).await;
+        victim.invoke(batch(&field.steps().await)).await.ok();
+        // Lambda brings the step again.
+        field.bring_steps(&field.runner(0)).await;
+        let told = pushes(&phone.token).await;
+        let ids = told.iter().map(|push| push["data"]["id"].to_string());
+        assert_eq!(ids.collect::<BTreeSet<_>>().len(), UNTOLD, "{at}: {told:?}");
+        let job = field.job(&job).await;
+        let found = job["states"].as_object().unwrap().values();
+        let sum: u64 = found.map(|found| found.as_u64().unwrap()).sum();
+        let all = u64::try_from(TOLD + UNTOLD).unwrap();
+        assert_eq!((&job["state"], sum), (&json!("done"), all), "{at}: {job}");
+    })
+    .await;
 }

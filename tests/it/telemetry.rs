@@ -82,7 +82,7 @@ async fn an_invocation_is_one_small_line_that_says_what_it_did() {
     assert_eq!(pusher.invoke(batch(&rows)).await.unwrap(), NOTHING_LEFT);
 
     let lines = lines(&stack, 4).await;
-    let [first, second, _refused, third] = &lines[..] else {
+    let [first, second, refused, third] = &lines[..] else {
         panic!("{lines:?}");
     };
     let expected = BTreeMap::from([("cold_start".to_owned(), json!(1))]);
@@ -95,6 +95,7 @@ async fn an_invocation_is_one_small_line_that_says_what_it_did() {
         (&json!(201), &json!("INFO"))
     );
     assert!(second["request_id"].is_string() && second["ms"].is_u64());
+    assert_eq!((refused.get("_aws"), refused.get("created")), (None, None));
     let found = metrics(third);
     assert_eq!(found["stored"], 3);
     assert_eq!(

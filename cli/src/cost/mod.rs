@@ -75,7 +75,7 @@ const SHORT_MEMORY: f64 = 0.125;
 const PUSH_MEMORY: f64 = 0.25;
 /// Notifications that one invocation pushes: assumed.
 const PUSH_BATCH: f64 = 20.0;
-/// Bytes of log for each invocation: `docs/OPERATIONS.md`.
+/// Bytes of log for each invocation: what a request that stores one writes, by `docs/OPERATIONS.md`; assumed for the others.
 const LOG_BYTES: f64 = 160.0;
 /// Read units of the minute's sweeps in a month, once something waits: `docs/OPERATIONS.md`.
 const SWEEP_READS: f64 = 5.5e6;

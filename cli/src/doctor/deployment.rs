@@ -114,8 +114,9 @@ impl Deployment {
         let text = workspace::root().map(|root| std::fs::read_to_string(root.join(SAMCONFIG)));
         let text = text.ok().and_then(std::result::Result::ok);
         let environment = match section(text.as_deref().unwrap_or_default(), &self.name) {
-            Some(name) if name != "default" => format!(" --config-env {name}"),
-            _ => String::new(),
+            Some("default") => String::new(),
+            Some(name) => format!(" --config-env {name}"),
+            None => format!(" --stack-name {}", self.name),
         };
         format!("`sam build && sam deploy{environment}{options}`")
     }
@@ -232,6 +233,7 @@ fn section<'t>(samconfig: &'t str, stack: &str) -> Option<&'t str> {
         }
         let value = line.strip_prefix("stack_name").map(str::trim_start);
         let value = value.and_then(|value| value.strip_prefix('='));
+        let value = value.and_then(|value| value.split('#').next());
         if value.is_some_and(|value| value.trim().trim_matches('"') == stack) {
             return section;
         }

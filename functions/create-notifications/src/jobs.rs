@@ -5,7 +5,7 @@ use serde_json::json;
 use shared::error::{Error, Result};
 use shared::http::{self, Reply, Request};
 use shared::id::NotificationId;
-use shared::store::{JobKind, MEMBER_SHARDS, States};
+use shared::store::{JobKind, MEMBER_SHARDS};
 
 use crate::handler::Handler;
 
@@ -47,10 +47,8 @@ pub async fn show(handler: &Handler, request: &Request) -> Result<Reply> {
         (None, 0) => "done",
         (None, _) => "running",
     };
-    let mut states = States::new();
-    for (state, found) in chains.iter().flat_map(|chain| &chain.states) {
-        *states.entry(state.clone()).or_default() += found;
-    }
+    // The redrive of a window is one chain, and no other job counts.
+    let states = chains.iter().find_map(|chain| chain.states.as_ref());
     let created_at = Timestamp::from_millisecond(job.created_at).unwrap_or_default();
     Reply::ok(&json!({
         "job": id,
@@ -58,7 +56,7 @@ pub async fn show(handler: &Handler, request: &Request) -> Result<Reply> {
         "state": state,
         "written": chains.iter().map(|chain| chain.written).sum::<u64>(),
         "chains": {"open": open, "done": done},
-        "states": (!states.is_empty()).then_some(states),
+        "states": states,
         "created_at": created_at.to_string(),
     }))
 }

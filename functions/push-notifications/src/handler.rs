@@ -22,6 +22,7 @@ pub async fn handle(pusher: &Pusher, batch: &Batch, deadline: SystemTime) -> Res
     let mut numbers = Vec::new();
     let mut seen = HashSet::new();
     let mut failed = Vec::new();
+    let mut before_failed = None;
     let mut oldest = None;
     for raw in &batch.records {
         match Record::decode(raw) {
@@ -40,7 +41,10 @@ pub async fn handle(pusher: &Pusher, batch: &Batch, deadline: SystemTime) -> Res
                 }
             }
             Record::Undecodable(record) => {
-                failed.extend(keep_dead(pusher.store(), clock, &record).await?);
+                if let Some(number) = keep_dead(pusher.store(), clock, &record).await? {
+                    failed.push(number);
+                    before_failed.get_or_insert(numbers.len());
+                }
             }
         }
     }
@@ -48,7 +52,11 @@ pub async fn handle(pusher: &Pusher, batch: &Batch, deadline: SystemTime) -> Res
     if let Some(oldest) = oldest {
         metrics::sample(Metric::StreamAge, clock.since(oldest).as_millis());
     }
-    failed.extend(push(pusher, &targets, numbers, clock, budget).await?);
+    failed.extend(push(pusher, &targets, &numbers, clock, budget).await?);
+    // Lambda brings everything again from the first that failed on, and counts it then.
+    let open = numbers.iter().position(|number| failed.contains(number));
+    let seen_to = open.into_iter().chain(before_failed).min();
+    metrics::count(Metric::Stored, seen_to.unwrap_or(numbers.len()));
     Ok(response(failed))
 }
 
@@ -56,7 +64,7 @@ pub async fn handle(pusher: &Pusher, batch: &Batch, deadline: SystemTime) -> Res
 async fn push(
     pusher: &Pusher,
     targets: &[Target],
-    numbers: Vec<String>,
+    numbers: &[String],
     clock: Clock,
     budget: Duration,
 ) -> Result<Vec<String>> {
@@ -64,7 +72,7 @@ async fn push(
         Ok(done) => done,
         Err(error) => {
             tracing::warn!(error = %error.chain(), "a batch must be tried again");
-            return Ok(numbers);
+            return Ok(numbers.to_vec());
         }
     };
     let mut open = Vec::new();
@@ -72,10 +80,10 @@ async fn push(
         match done {
             Ok(()) => {}
             // The next invocation begins where this one had to stop.
-            Err(Undone::Later(Reason::TimeShort)) => open.push(number),
+            Err(Undone::Later(Reason::TimeShort)) => open.push(number.clone()),
             Err(Undone::Later(reason)) => {
                 if !park(pusher.store(), (user, *id), reason, clock).await {
-                    open.push(number);
+                    open.push(number.clone());
                 }
             }
             Err(Undone::Unreadable(reason)) => {
@@ -83,14 +91,13 @@ async fn push(
                 let record = Undecodable {
                     pk: Some(key.pk()),
                     sk: Some(key.sk()),
-                    sequence_number: Some(number),
+                    sequence_number: Some(number.clone()),
                     reason,
                 };
                 open.extend(keep_dead(pusher.store(), clock, &record).await?);
             }
         }
     }
-    metrics::count(Metric::Stored, targets.len() - open.len());
     Ok(open)
 }
 

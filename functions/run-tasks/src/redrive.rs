@@ -4,7 +4,7 @@ use std::collections::HashSet;
 
 use shared::error::Result;
 use shared::push::{Target, Undone};
-use shared::store::{Dead, Step};
+use shared::store::{Dead, States, Step};
 use shared::task::parked;
 
 use crate::handler::{Handler, Time};
@@ -30,22 +30,8 @@ pub async fn step(
             cursor,
             states,
         } => {
-            let page = store.window((*from, *to), cursor.clone()).await?;
-            push(handler, &page.targets, time).await?;
-            let mut states = states.clone();
-            for (state, found) in page.states {
-                *states.entry(state).or_default() += found;
-            }
-            Ok(Did {
-                count: count(page.targets.len()),
-                next: page.cursor.map(|cursor| Step::Redrive {
-                    from: *from,
-                    to: *to,
-                    cursor: Some(cursor),
-                    states: states.clone(),
-                }),
-                states,
-            })
+            let place = (*from, *to, cursor.clone());
+            window(handler, place, states.clone(), time).await
         }
         Step::RedriveTargets { targets } => {
             for (user, id) in targets {
@@ -81,6 +67,32 @@ pub async fn step(
         | Step::Retract { .. }
         | Step::Erase { .. } => Ok(Did::default()),
     }
+}
+
+/// Pushes what a page of the table holds of a window without an outcome, and adds what it holds to what was found before.
+async fn window(
+    handler: &Handler,
+    (from, to, cursor): (i64, i64, Option<(String, String)>),
+    mut states: Option<States>,
+    time: Time,
+) -> Result<Did> {
+    let page = handler.store.window((from, to), cursor).await?;
+    push(handler, &page.targets, time).await?;
+    for (state, found) in page.states {
+        if let Some(states) = &mut states {
+            *states.entry(state).or_default() += found;
+        }
+    }
+    Ok(Did {
+        count: count(page.targets.len()),
+        next: page.cursor.map(|cursor| Step::Redrive {
+            from,
+            to,
+            cursor: Some(cursor),
+            states: states.clone(),
+        }),
+        states,
+    })
 }
 
 /// Pushes again what died, and takes it off the list, unless its row cannot be read. Returns how many there were.

@@ -19,7 +19,7 @@ pub struct Did {
     /// The step that follows; `None` at the end of the chain.
     pub next: Option<Step>,
     /// What the chain has found so far, if it counts that.
-    pub states: States,
+    pub states: Option<States>,
 }
 
 /// Runs the steps of a batch; the answer names those that must come again.
@@ -98,9 +98,7 @@ async fn advance(handler: &Handler, key: &StepKey, step: &Step, time: Time) -> R
     let did = if job.cancelled_at.is_some() {
         // What was found stays said.
         Did {
-            states: known
-                .as_ref()
-                .map_or_else(States::new, |known| known.states.clone()),
+            states: known.as_ref().and_then(|known| known.states.clone()),
             ..Did::default()
         }
     } else if let Step::FanOut(telling) = step {

@@ -70,9 +70,9 @@ pub enum Step {
         /// Where the scan goes on: the keys of the last row it read.
         #[serde(rename = "c", skip_serializing_if = "Option::is_none", default)]
         cursor: Option<(String, String)>,
-        /// What the steps before it have found.
-        #[serde(rename = "y", skip_serializing_if = "States::is_empty", default)]
-        states: States,
+        /// What the steps before it have found; unknown if one of them was run by a version that did not count.
+        #[serde(rename = "y", skip_serializing_if = "Option::is_none", default)]
+        states: Option<States>,
     },
     /// Pushes these notifications again.
     RedriveTargets {
@@ -125,7 +125,7 @@ impl Step {
             from,
             to,
             cursor: None,
-            states: States::new(),
+            states: Some(States::new()),
         }
     }
 }
@@ -240,9 +240,9 @@ pub struct Chain {
     /// What its steps have done so far, in rows.
     #[serde(rename = "w")]
     pub written: u64,
-    /// How many notifications its steps have found in each state, if that is what they look for.
-    #[serde(rename = "y", skip_serializing_if = "States::is_empty", default)]
-    pub states: States,
+    /// How many notifications its steps have found in each state, if they count that.
+    #[serde(rename = "y", skip_serializing_if = "Option::is_none", default)]
+    pub states: Option<States>,
     /// Whether it has ended.
     #[serde(rename = "e")]
     pub done: bool,

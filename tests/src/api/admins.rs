@@ -123,6 +123,7 @@ fn of_support() -> Vec<(&'static str, Value)> {
         "properties": {"record": words(&["export", "device", "preferences", "mute", "marks", "membership", "notification", "unreadable"])},
         "description": "One line: what it is, and the fields of such a record.",
     });
+    let states = [&OUTCOMES[..], &["pending"]].concat();
     let job = gives(vec![
         ("job", named("NotificationId"), "Its id."),
         (
@@ -147,9 +148,9 @@ fn of_support() -> Vec<(&'static str, Value)> {
         ),
         (
             "states",
-            or_null(map(string(), count(), 10)),
+            or_null(map(words(&states), count(), states.len())),
             "Of a redrive of a window: how many notifications of the window were in each state when the job came to them, `pending` \
-             those that it then pushed. Their sum is all of them.",
+             those that it then pushed. While it runs, those that it has come to; `null` of other jobs.",
         ),
         (
             "created_at",

@@ -89,8 +89,8 @@ pub const MUTANTS: &[Mutant] = &[
     Mutant {
         name: "a redrive looks for what was accepted in its window alone",
         file: "shared/src/store/redrive.rs",
-        from: "OR {CARRIED} BETWEEN :first AND :last)",
-        to: "OR {CARRIED} BETWEEN :first AND :last AND pk = sk)",
+        from: "OR {CARRIED} BETWEEN :first AND :last",
+        to: "OR {CARRIED} BETWEEN :first AND :last AND pk = sk",
         tests: &[WAITED],
     },
     Mutant {

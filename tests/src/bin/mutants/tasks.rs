@@ -115,8 +115,8 @@ pub const MUTANTS: &[Mutant] = &[
     Mutant {
         name: "a redrive takes what has an outcome too",
         file: "shared/src/store/redrive.rs",
-        from: " AND attribute_not_exists(po.s)",
-        to: " AND attribute_exists(po.s)",
+        from: "            if ended.is_none() {",
+        to: "            if ended.is_some() {",
         tests: &[
             "it::redrives::f31_what_lambda_gave_up_on_is_pushed_by_its_letter_and_what_is_too_old_has_expired",
             "it::redrives::f38_a_redrive_that_runs_twice_pushes_once_and_steps_given_up_are_written_down",
@@ -127,7 +127,7 @@ pub const MUTANTS: &[Mutant] = &[
         file: "functions/run-tasks/src/later.rs",
         from: "        store.end_push(user, *id, Reason::GaveUp, now).await?;",
         to: "        let _unused = (store, user, id, now, Reason::GaveUp);",
-        tests: &["it::redrives::i13_whatever_happens_every_row_is_in_one_state"],
+        tests: &["it::sums::g14_i13_whatever_happens_every_row_is_in_one_state"],
     },
     Mutant {
         name: "quiet hours hold nothing back",
