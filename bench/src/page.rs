@@ -103,9 +103,10 @@ fn figures(rows: &[Row]) -> String {
 pub fn write(programs: &Programs, rows: &[Row], table: &str) -> Outcome<()> {
     let place = place(&programs.root)?;
     let skipped = programs.peers.skipped.iter();
-    let skipped: String = skipped
+    let skipped: Vec<String> = skipped
         .map(|why| format!("\n- left out: {why}\n"))
         .collect();
+    let skipped = skipped.concat();
     let measured = format!("{place}\n{table}{skipped}");
     put(&programs.root, "docs/PERFORMANCE.md", &measured)?;
     put(&programs.root, "README.md", &figures(rows))

@@ -34,13 +34,13 @@ pub struct Peers {
 /// Finds them, and makes what is to be made below `target`.
 pub fn find(root: &Path, target: &Path) -> Peers {
     let mut skipped = Vec::new();
-    let mut note = |name: &str, error: &dyn std::fmt::Display| {
+    let mut skip = |name: &str, error: &dyn std::fmt::Display| {
         skipped.push(format!("{name}: {error}"));
     };
-    let python = python().inspect_err(|error| note(PYTHON, error)).ok();
-    let node = node(root, target).inspect_err(|error| note(NODE, error));
-    let tutorial = tutorial(root, target).inspect_err(|error| note(TUTORIAL, error));
-    let moto = moto(target).inspect_err(|error| note("Python over moto", error));
+    let python = python().inspect_err(|error| skip(PYTHON, error)).ok();
+    let node = node(root, target).inspect_err(|error| skip(NODE, error));
+    let tutorial = tutorial(root, target).inspect_err(|error| skip(TUTORIAL, error));
+    let moto = moto(target).inspect_err(|error| skip("Python over moto", error));
     Peers {
         python,
         node: node.ok(),

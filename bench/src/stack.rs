@@ -99,7 +99,7 @@ impl Service {
                 &head(&user),
                 &phone.to_string(),
             )?;
-            if status != 200 {
+            if status != 201 {
                 return Err(format!("a phone is refused: {status}").into());
             }
         }
@@ -153,7 +153,7 @@ impl Service {
         })
     }
 
-    fn outbox(&self, client: &mut Client, after: i64) -> Outcome<Value> {
+    fn outbox(client: &mut Client, after: i64) -> Outcome<Value> {
         let target = format!("GET /_local/outbox?wait=20&limit=1000&after={after}");
         let (status, body) = client.ask(&target, "", "")?;
         match status {
@@ -164,7 +164,7 @@ impl Service {
 
     /// Waits for push number so much.
     fn wait_for(&self, number: usize) -> Outcome<()> {
-        let found = self.outbox(&mut self.client()?, i64::try_from(number)? - 1)?;
+        let found = Service::outbox(&mut self.client()?, i64::try_from(number)? - 1)?;
         match found["data"].as_array() {
             Some(pushes) if !pushes.is_empty() => Ok(()),
             _ => Err(format!("there is no push {number}").into()),
@@ -178,8 +178,7 @@ fn head(token: &str) -> String {
 
 /// The notification that a push tells of.
 fn told(push: &Value) -> Option<String> {
-    let message: Value = serde_json::from_str(push["message"]["GCM"].as_str()?).ok()?;
-    let id = &message["fcmV1Message"]["message"]["data"]["id"];
+    let id = &push["message"]["fcmV1Message"]["message"]["data"]["id"];
     id.as_str().map(str::to_owned)
 }
 
@@ -191,7 +190,7 @@ fn ways(service: &Service) -> Outcome<Vec<f64>> {
             let mut watching = || -> Outcome<()> {
                 let (mut client, mut after) = (service.client()?, i64::try_from(USERS)?);
                 while seen.len() < TIMED {
-                    let found = service.outbox(&mut client, after)?;
+                    let found = Service::outbox(&mut client, after)?;
                     let now = Instant::now();
                     after = found["next"].as_i64().ok_or("no next push")?;
                     let pushes = found["data"].as_array().ok_or("no pushes")?;

@@ -104,7 +104,7 @@ impl World {
     }
 
     /// The same with services of this speed.
-    pub fn with(seed: u64, speed: Speed) -> Arc<World> {
+    pub fn with(seed: u64, services: Speed) -> Arc<World> {
         shared::random::follow(seed);
         fastrand::seed(seed);
         let mut tables = crate::events::template().tables;
@@ -118,7 +118,7 @@ impl World {
             table: tables[0].name.clone(),
             seed,
             ledger: Mutex::default(),
-            speed,
+            speed: services,
             began: ("2026-01-01T00:00:00Z".parse().unwrap(), Instant::now()),
         })
     }
