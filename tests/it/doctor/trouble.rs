@@ -186,7 +186,7 @@ async fn what_a_stack_was_deployed_with_decides_what_is_a_fault_and_how_it_is_me
     );
     for says in [
         "at its output TokenEndpoint",
-        "`sam build && sam deploy --parameter-overrides CredentialsVersion=8`",
+        "`sam build && sam deploy --stack-name local --parameter-overrides CredentialsVersion=8`",
         "ops@example.com gets the alarms",
         "is a parameter, and off",
     ] {
