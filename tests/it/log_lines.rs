@@ -53,7 +53,7 @@ const LAST_WORDS: &str = "Error: ";
 /// What a request to create writes at most, with its trace, in a stack with a name of seven letters.
 const CREATE_BYTES: usize = 210;
 /// What the first request of an instance adds to it.
-const COLD_BYTES: usize = 140;
+const COLD_BYTES: usize = 150;
 /// What any invocation writes at most, whatever went wrong in it, and what it may write for each of many notifications.
 const BYTES: usize = 800;
 const RECORD_BYTES: usize = 20;

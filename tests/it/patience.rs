@@ -60,7 +60,9 @@ async fn f19_whatever_sns_takes_an_invocation_ends_in_time_and_says_what_it_did_
             match done {
                 Ok(()) => assert!(begun, "{at}"),
                 Err(Undone::Later(reason)) => {
-                    assert!(begun || reason == Reason::TimeShort, "{at}");
+                    // There was no time left, or so many took too long that no more were tried.
+                    let spared = [Reason::TimeShort, Reason::SnsDown].contains(&reason);
+                    assert!(begun || spared, "{at}");
                 }
                 Err(undone) => panic!("{undone:?}"),
             }

@@ -375,14 +375,15 @@ impl Store {
         }
     }
 
-    /// Writes down how far a chain is; one that is further stays.
+    /// Writes down how far a chain is; one that is further, or has ended, stays.
     pub async fn move_chain(&self, job: &str, chain: &Chain) -> Result<()> {
         let key = Key::Chain(job.to_owned(), chain.chain);
         let end = chain.moved_at / 1_000 + JOB_LIFE;
         let put = self.client.put_item().table_name(&self.table);
         let put = put
             .set_item(Some(item(&key, chain, end)?))
-            .condition_expression("attribute_not_exists(pk) OR s <= :step")
+            .condition_expression("attribute_not_exists(pk) OR s <= :step AND e = :open")
+            .expression_attribute_values(":open", AttributeValue::Bool(false))
             .expression_attribute_values(":step", AttributeValue::N(chain.step.to_string()));
         passed(put.send().await, "the job").map(drop)
     }
