@@ -28,7 +28,6 @@ use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use lambda_http::http::Uri;
 use rustls::crypto::ring::{self, cipher_suite};
 use rustls::crypto::{CryptoProvider, KeyProvider};
-use rustls::pki_types::pem::PemObject as _;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::sign::SigningKey;
 use rustls::{ClientConfig, RootCertStore, SupportedCipherSuite};
@@ -60,21 +59,23 @@ pub struct Connections {
 }
 
 impl Connections {
-    /// Connections in the clear to `http://`, and over TLS to servers that one of these roots (PEM, one after another)
-    /// vouches for.
-    pub fn new(roots: &[u8]) -> Result<Connections> {
+    /// Connections in the clear to `http://`, and over TLS to servers that one of these roots vouches for.
+    pub fn new(roots: &[CertificateDer<'static>]) -> Result<Connections> {
         Connections::trusting(Vec::new(), roots)
     }
 
     /// The same, beside the roots that this machine trusts.
-    pub fn anywhere(roots: &[u8]) -> Result<Connections> {
+    pub fn anywhere(roots: &[CertificateDer<'static>]) -> Result<Connections> {
         Connections::trusting(rustls_native_certs::load_native_certs().certs, roots)
     }
 
-    fn trusting(native: Vec<CertificateDer<'static>>, roots: &[u8]) -> Result<Connections> {
-        let tls = tls(native, roots).map_err(|source| Error::Internal {
+    fn trusting(
+        native: Vec<CertificateDer<'static>>,
+        roots: &[CertificateDer<'static>],
+    ) -> Result<Connections> {
+        let tls = tls(native, roots).map_err(|error| Error::Internal {
             what: "TLS could not be set up",
-            source,
+            source: error.into(),
         })?;
         let mut tcp = TcpConnector::new();
         tcp.enforce_http(false);
@@ -87,12 +88,15 @@ impl Connections {
     }
 }
 
-fn tls(native: Vec<CertificateDer<'static>>, roots: &[u8]) -> Result<ClientConfig, Source> {
+fn tls(
+    native: Vec<CertificateDer<'static>>,
+    roots: &[CertificateDer<'static>],
+) -> Result<ClientConfig, rustls::Error> {
     let mut store = RootCertStore::empty();
     // A machine may trust what is no longer read.
     store.add_parsable_certificates(native);
-    for root in CertificateDer::pem_slice_iter(roots) {
-        store.add(root?)?;
+    for root in roots {
+        store.add(root.clone())?;
     }
     let ring = CryptoProvider {
         cipher_suites: CIPHERS.to_vec(),
