@@ -13,7 +13,7 @@ use aws_smithy_types::timeout::TimeoutConfig;
 use jiff::SignedDuration;
 
 use self::roots::trusted;
-use crate::connections::Connections;
+use crate::connections::{Connections, Terse};
 use crate::device::Platform;
 use crate::error::{Error, Result};
 use crate::outgoing::Outgoing;
@@ -267,6 +267,7 @@ fn table(
         .region(aws_sdk_dynamodb::config::Region::new(region))
         .credentials_provider(credentials)
         .http_client(connections(endpoint.as_deref())?)
+        .interceptor(Terse)
         .timeout_config(timeouts.build())
         .retry_config(RetryConfig::standard().with_max_attempts(TABLE_ATTEMPTS));
     config.set_endpoint_url(endpoint);
@@ -287,6 +288,7 @@ pub fn sns() -> Result<Sns> {
         .region(aws_sdk_sns::config::Region::new(variable("AWS_REGION")?))
         .credentials_provider(credentials()?)
         .http_client(connections(endpoint.as_deref())?)
+        .interceptor(Terse)
         .timeout_config(timeouts.build())
         .retry_config(RetryConfig::standard().with_max_attempts(SNS_ATTEMPTS));
     config.set_endpoint_url(endpoint);
