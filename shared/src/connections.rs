@@ -48,7 +48,7 @@ use crate::error::{Error, Result, Source};
 /// The longest that a connection may take to stand, TLS included.
 const CONNECTING: Duration = Duration::from_millis(700);
 /// A frozen function wakes up with connections that the other side has closed.
-const IDLE: Duration = Duration::from_secs(10);
+pub const IDLE: Duration = Duration::from_secs(10);
 
 /// Who calls, in the words of the logs that AWS keeps of calls.
 const CALLER: &str = concat!("tidings/", env!("CARGO_PKG_VERSION"));

@@ -136,6 +136,15 @@ pub const MUTANTS: &[Mutant] = &[
         ],
     },
     Mutant {
+        name: "two calls are made at once when one connection stands",
+        file: "shared/src/store/mod.rs",
+        from: "before.is_some_and(|before| now - before < IDLE)",
+        to: "before.is_some_and(|before| now - before < IDLE) || before.is_none()",
+        tests: &[
+            "shared::store::tests::two_calls_are_made_at_once_while_two_connections_may_stand",
+        ],
+    },
+    Mutant {
         name: "a connection is used again however long it was idle",
         file: "shared/src/connections.rs",
         from: ".pool_idle_timeout(IDLE)",
