@@ -2,9 +2,9 @@
 //!
 //! The functions do without `aws-config`: Lambda's environment has all that it would look for.
 
+mod roots;
+
 use std::env;
-use std::ffi::OsStr;
-use std::fs;
 use std::time::Duration;
 
 use aws_credential_types::Credentials;
@@ -12,7 +12,8 @@ use aws_smithy_types::retry::RetryConfig;
 use aws_smithy_types::timeout::TimeoutConfig;
 use jiff::SignedDuration;
 
-use crate::connections::Connections;
+use self::roots::trusted;
+use crate::connections::{Connections, Terse};
 use crate::device::Platform;
 use crate::error::{Error, Result};
 use crate::outgoing::Outgoing;
@@ -22,10 +23,6 @@ use crate::secrets::Secrets;
 use crate::signing::Caller;
 use crate::sns::Sns;
 use crate::store::Store;
-
-/// The roots that AWS's own endpoints are signed by: Amazon Trust Services' five
-/// (amazontrust.com/repository). Reading them takes a third of what the system's store takes.
-const ROOTS: &[u8] = include_bytes!("../certs/amazon-roots.pem");
 
 /// A call to the table has two attempts, and ends within 1.5 s: a request that makes two of them is
 /// answered within 3 s when the table does not answer.
@@ -168,21 +165,7 @@ fn connections(endpoint: Option<&str>) -> Result<Connections> {
     if is_local(endpoint) {
         return Connections::new(&[]);
     }
-    Connections::new(&roots(env::var_os("AWS_CA_BUNDLE").as_deref())?)
-}
-
-/// Amazon's roots, and those of a file of PEM beside them.
-fn roots(more: Option<&OsStr>) -> Result<Vec<u8>> {
-    let mut roots = ROOTS.to_vec();
-    if let Some(path) = more {
-        let more = fs::read(path).map_err(|error| Error::Internal {
-            what: "AWS_CA_BUNDLE",
-            source: error.into(),
-        })?;
-        roots.push(b'\n');
-        roots.extend(more);
-    }
-    Ok(roots)
+    Connections::new(&trusted(env::var_os("AWS_CA_BUNDLE").as_deref())?)
 }
 
 /// HTTP to `url` outside of an SDK. Plain HTTP is for a server on this machine.
@@ -202,7 +185,7 @@ pub fn outgoing_anywhere(url: &str) -> Result<Outgoing> {
     let connections = if is_local(Some(url)) {
         Connections::new(&[])
     } else {
-        Connections::anywhere(ROOTS)
+        Connections::anywhere(&trusted(None)?)
     };
     Ok(Outgoing::new(connections?))
 }
@@ -284,6 +267,7 @@ fn table(
         .region(aws_sdk_dynamodb::config::Region::new(region))
         .credentials_provider(credentials)
         .http_client(connections(endpoint.as_deref())?)
+        .interceptor(Terse)
         .timeout_config(timeouts.build())
         .retry_config(RetryConfig::standard().with_max_attempts(TABLE_ATTEMPTS));
     config.set_endpoint_url(endpoint);
@@ -304,6 +288,7 @@ pub fn sns() -> Result<Sns> {
         .region(aws_sdk_sns::config::Region::new(variable("AWS_REGION")?))
         .credentials_provider(credentials()?)
         .http_client(connections(endpoint.as_deref())?)
+        .interceptor(Terse)
         .timeout_config(timeouts.build())
         .retry_config(RetryConfig::standard().with_max_attempts(SNS_ATTEMPTS));
     config.set_endpoint_url(endpoint);
@@ -353,25 +338,6 @@ mod tests {
             }
         });
         (url, opened)
-    }
-
-    #[test]
-    fn a_bundle_is_trusted_beside_amazons_roots_and_one_that_cannot_be_read_is_named() {
-        let folder = env!("CARGO_MANIFEST_DIR");
-        let file = format!("{folder}/certs/amazon-roots.pem");
-        let both = roots(Some(OsStr::new(&file))).unwrap();
-        assert_eq!(both.len(), 2 * ROOTS.len() + 1);
-        assert!(Connections::new(&both).is_ok());
-        let missing = roots(Some(OsStr::new("/nowhere.pem")));
-        assert!(matches!(
-            missing,
-            Err(Error::Internal {
-                what: "AWS_CA_BUNDLE",
-                ..
-            })
-        ));
-        let broken = b"-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n";
-        assert!(Connections::new(broken).is_err());
     }
 
     #[tokio::test]

@@ -10,14 +10,21 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
+use aws_runtime::user_agent::UserAgentInterceptor;
+use aws_smithy_runtime_api::box_error::BoxError;
 use aws_smithy_runtime_api::client::connection::{CaptureSmithyConnection, ConnectionMetadata};
 use aws_smithy_runtime_api::client::http::{
     HttpClient, HttpConnector, HttpConnectorFuture, HttpConnectorSettings, SharedHttpConnector,
+};
+use aws_smithy_runtime_api::client::interceptors::context::BeforeSerializationInterceptorContextRef;
+use aws_smithy_runtime_api::client::interceptors::{
+    Intercept, disable_interceptor, dyn_dispatch_hint,
 };
 use aws_smithy_runtime_api::client::orchestrator::{HttpRequest, HttpResponse};
 use aws_smithy_runtime_api::client::result::ConnectorError;
 use aws_smithy_runtime_api::client::runtime_components::RuntimeComponents;
 use aws_smithy_types::body::SdkBody;
+use aws_smithy_types::config_bag::ConfigBag;
 use aws_smithy_types::retry::ErrorKind;
 use hyper_rustls::{HttpsConnector, MaybeHttpsStream};
 use hyper_util::client::legacy::connect::{
@@ -26,9 +33,9 @@ use hyper_util::client::legacy::connect::{
 use hyper_util::client::legacy::{Client, Error as ClientError};
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use lambda_http::http::Uri;
+use lambda_http::http::header::{HeaderValue, USER_AGENT};
 use rustls::crypto::ring::{self, cipher_suite};
 use rustls::crypto::{CryptoProvider, KeyProvider};
-use rustls::pki_types::pem::PemObject as _;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::sign::SigningKey;
 use rustls::{ClientConfig, RootCertStore, SupportedCipherSuite};
@@ -41,7 +48,10 @@ use crate::error::{Error, Result, Source};
 /// The longest that a connection may take to stand, TLS included.
 const CONNECTING: Duration = Duration::from_millis(700);
 /// A frozen function wakes up with connections that the other side has closed.
-const IDLE: Duration = Duration::from_secs(10);
+pub const IDLE: Duration = Duration::from_secs(10);
+
+/// Who calls, in the words of the logs that AWS keeps of calls.
+const CALLER: &str = concat!("tidings/", env!("CARGO_PKG_VERSION"));
 
 /// The ciphers of the SDKs' own client that processors have instructions for, first those with a hash that they have them for.
 const CIPHERS: &[SupportedCipherSuite] = &[
@@ -60,21 +70,23 @@ pub struct Connections {
 }
 
 impl Connections {
-    /// Connections in the clear to `http://`, and over TLS to servers that one of these roots (PEM, one after another)
-    /// vouches for.
-    pub fn new(roots: &[u8]) -> Result<Connections> {
+    /// Connections in the clear to `http://`, and over TLS to servers that one of these roots vouches for.
+    pub fn new(roots: &[CertificateDer<'static>]) -> Result<Connections> {
         Connections::trusting(Vec::new(), roots)
     }
 
     /// The same, beside the roots that this machine trusts.
-    pub fn anywhere(roots: &[u8]) -> Result<Connections> {
+    pub fn anywhere(roots: &[CertificateDer<'static>]) -> Result<Connections> {
         Connections::trusting(rustls_native_certs::load_native_certs().certs, roots)
     }
 
-    fn trusting(native: Vec<CertificateDer<'static>>, roots: &[u8]) -> Result<Connections> {
-        let tls = tls(native, roots).map_err(|source| Error::Internal {
+    fn trusting(
+        native: Vec<CertificateDer<'static>>,
+        roots: &[CertificateDer<'static>],
+    ) -> Result<Connections> {
+        let tls = tls(native, roots).map_err(|error| Error::Internal {
             what: "TLS could not be set up",
-            source,
+            source: error.into(),
         })?;
         let mut tcp = TcpConnector::new();
         tcp.enforce_http(false);
@@ -87,12 +99,15 @@ impl Connections {
     }
 }
 
-fn tls(native: Vec<CertificateDer<'static>>, roots: &[u8]) -> Result<ClientConfig, Source> {
+fn tls(
+    native: Vec<CertificateDer<'static>>,
+    roots: &[CertificateDer<'static>],
+) -> Result<ClientConfig, rustls::Error> {
     let mut store = RootCertStore::empty();
     // A machine may trust what is no longer read.
     store.add_parsable_certificates(native);
-    for root in CertificateDer::pem_slice_iter(roots) {
-        store.add(root?)?;
+    for root in roots {
+        store.add(root.clone())?;
     }
     let ring = CryptoProvider {
         cipher_suites: CIPHERS.to_vec(),
@@ -154,6 +169,8 @@ impl HttpConnector for Connections {
                 return HttpConnectorFuture::ready(Err(ConnectorError::user(error.into())));
             }
         };
+        let caller = HeaderValue::from_static(CALLER);
+        request.headers_mut().insert(USER_AGENT, caller);
         let captured = capture_connection(&mut request);
         // The SDK closes the connection of an attempt that took too long.
         if let Some(wanted) = request.extensions().get::<CaptureSmithyConnection>() {
@@ -165,6 +182,28 @@ impl HttpConnector for Connections {
             let answer = HttpResponse::try_from(answer.map(SdkBody::from_body_1_x));
             answer.map_err(|error| ConnectorError::other(error.into(), None))
         })
+    }
+}
+
+/// Keeps an SDK's client from describing itself, its features and this machine in two headers of every call, which takes a
+/// tenth of the call.
+#[derive(Debug)]
+pub struct Terse;
+
+#[dyn_dispatch_hint]
+impl Intercept for Terse {
+    fn name(&self) -> &'static str {
+        "Terse"
+    }
+
+    fn read_before_execution(
+        &self,
+        _context: &BeforeSerializationInterceptorContextRef<'_>,
+        config: &mut ConfigBag,
+    ) -> Result<(), BoxError> {
+        let less = disable_interceptor::<UserAgentInterceptor>("the connections say who calls");
+        config.interceptor_state().store_put(less);
+        Ok(())
     }
 }
 

@@ -157,7 +157,9 @@ impl<'i> Inbox<'i> {
         let whole = before.is_none() && oldest.is_none();
         // One row more than asked for tells whether anything follows.
         let ahead = merged.rows.read_ahead(request.limit + 1);
-        let (about, ()) = try_join!(self.store.about(self.user, self.consistent), ahead)?;
+        let about = self.store.about(self.user, self.consistent);
+        // On the heap: the future is large.
+        let (about, ()) = Box::pin(self.store.pair(about, ahead)).await?;
         let mut counter = Counter {
             counts: Counts::default(),
             done: !whole,

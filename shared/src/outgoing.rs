@@ -22,7 +22,8 @@ pub struct Request<'r> {
     pub method: &'static str,
     /// Where to; its path and query are sent as they are.
     pub url: &'r str,
-    /// Names in lower case, and values. There are no others than these, `host` and `content-length`.
+    /// Names in lower case, and values. There are no others than these, `host`, `user-agent` and
+    /// `content-length`.
     pub headers: Vec<(String, String)>,
     /// The body.
     pub body: String,

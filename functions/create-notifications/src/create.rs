@@ -1,5 +1,7 @@
 //! One notification for 1 to 1,000 recipients, for the members of a topic, or for everyone.
 
+use std::collections::BTreeMap;
+
 use serde_json::{Value, json};
 use shared::clock::Clock;
 use shared::create::{Receipt, Status};
@@ -31,10 +33,16 @@ pub async fn create(handler: &Handler, request: &Request, clock: Clock) -> Resul
     let [draft] = &drafts;
     let receipts = accepted.receipts.first().map(Vec::as_slice);
     let receipts = receipts.unwrap_or_default();
-    let reply = match job(draft, receipts) {
-        Some(job) => Reply::accepted(&job)?,
-        None if is_nothing_new(receipts) => Reply::ok(&json!({"data": results(draft, receipts)}))?,
-        None => Reply::created(&json!({"data": results(draft, receipts)}))?,
+    let reply = if let Some(job) = job(draft, receipts) {
+        Reply::accepted(&job)?
+    } else {
+        // Not `json!`, which copies what it is given.
+        let results = BTreeMap::from([("data", results(draft, receipts))]);
+        if is_nothing_new(receipts) {
+            Reply::ok(&results)?
+        } else {
+            Reply::created(&results)?
+        }
     };
     Ok(if accepted.replayed {
         reply.header("idempotency-replayed", "true")

@@ -47,14 +47,17 @@ pub use writes::{FRESH, Found, PUTS_IN_FLIGHT, Put, Written};
 
 use std::collections::HashMap;
 use std::fmt::Display;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::error::{ProvideErrorMetadata, SdkError};
 use aws_sdk_dynamodb::operation::transact_write_items::TransactWriteItemsError;
 use aws_sdk_dynamodb::types::AttributeValue;
+use futures_util::try_join;
 use tokio::sync::OnceCell;
+use tokio::time::Instant;
 
+use crate::connections::IDLE;
 use crate::error::{Error, Result};
 use keys::Key;
 use row::Item;
@@ -68,6 +71,8 @@ pub struct Store {
     table: String,
     /// Whether the sweep has a cursor.
     cursor: Arc<OnceCell<()>>,
+    /// When two calls were made beside each other the last time.
+    paired_at: Arc<Mutex<Option<Instant>>>,
 }
 
 impl Store {
@@ -78,6 +83,7 @@ impl Store {
             once,
             table,
             cursor: Arc::default(),
+            paired_at: Arc::default(),
         }
     }
 
@@ -87,6 +93,22 @@ impl Store {
         let key = item_key(&Key::Owner("connect".to_owned()));
         let get = self.once.get_item().table_name(&self.table);
         get.set_key(Some(key)).send().await.ok();
+    }
+
+    /// What two calls answer, made at once if two connections may stand. A connection takes longer to open than the first
+    /// call takes, so the calls go over the one that stands, one after the other.
+    pub async fn pair<A, B>(
+        &self,
+        first: impl Future<Output = Result<A>>,
+        second: impl Future<Output = Result<B>>,
+    ) -> Result<(A, B)> {
+        let now = Instant::now();
+        let before = self.paired_at.lock();
+        let before = before.unwrap_or_else(PoisonError::into_inner).replace(now);
+        if before.is_some_and(|before| now - before < IDLE) {
+            return try_join!(first, second);
+        }
+        Ok((first.await?, second.await?))
     }
 
     async fn get(&self, key: &Key, what: &'static str) -> Result<Option<Item>> {
@@ -174,5 +196,35 @@ where
         | "ResourceNotFoundException"
         | "ItemCollectionSizeLimitExceededException" => Error::Internal { what, source },
         _ => Error::Unavailable { what, source },
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use aws_sdk_dynamodb::Config;
+
+    use super::*;
+    use crate::connections::Connections;
+
+    #[tokio::test(start_paused = true)]
+    async fn two_calls_are_made_at_once_while_two_connections_may_stand() {
+        let config = Config::builder().behavior_version_latest();
+        let config = config.http_client(Connections::new(&[]).unwrap());
+        let client = Client::from_conf(config.build());
+        let store = Store::new(client.clone(), client, "table".to_owned());
+        let call = async || {
+            tokio::time::sleep(Duration::from_secs(1)).await;
+            Ok(())
+        };
+        let mut seconds = Vec::new();
+        for rest in [0, 5, 11] {
+            tokio::time::advance(Duration::from_secs(rest)).await;
+            let began = Instant::now();
+            store.pair(call(), call()).await.unwrap();
+            seconds.push(began.elapsed().as_secs());
+        }
+        assert_eq!(seconds, [2, 1, 2]);
     }
 }

@@ -128,11 +128,20 @@ pub const MUTANTS: &[Mutant] = &[
     },
     Mutant {
         name: "a bundle of roots is left out",
-        file: "shared/src/aws.rs",
-        from: "        roots.extend(more);\n",
-        to: "",
+        file: "shared/src/aws/roots.rs",
+        from: "    if let Some(path) = more {",
+        to: "    if let Some(path) = more.filter(|path| path.is_empty()) {",
         tests: &[
-            "shared::aws::tests::a_bundle_is_trusted_beside_amazons_roots_and_one_that_cannot_be_read_is_named",
+            "shared::aws::roots::tests::a_bundle_is_trusted_beside_amazons_roots_and_one_that_cannot_be_read_is_named",
+        ],
+    },
+    Mutant {
+        name: "two calls are made at once when one connection stands",
+        file: "shared/src/store/mod.rs",
+        from: "before.is_some_and(|before| now - before < IDLE)",
+        to: "before.is_some_and(|before| now - before < IDLE) || before.is_none()",
+        tests: &[
+            "shared::store::tests::two_calls_are_made_at_once_while_two_connections_may_stand",
         ],
     },
     Mutant {
