@@ -2,11 +2,13 @@
 
 use futures_util::future::join_all;
 use jiff::Timestamp;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::ground::{RowKey, stored};
 use crate::proxy::{Fault, Rule};
+use crate::stack::unique;
 use crate::tasks::{Field, NOTHING_LEFT, batch, minute, pushes};
+use crate::telemetry::lines;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn i4_a_push_that_is_refused_for_now_is_parked_and_comes_later() {
@@ -34,23 +36,30 @@ async fn f37_a_push_that_can_be_neither_sent_nor_parked_comes_again_and_holds_up
         field.phone("task").await,
     );
     let proxy = field.ground.proxy(false).await;
-    let pusher = field.ground.function("push-notifications", Some(&proxy));
+    let stack = unique("stack");
+    let variables = [("STACK_NAME", &*stack)];
+    let ground = &field.ground;
+    let pusher = ground.function_with("push-notifications", Some(&proxy), 0, &variables);
+    let early_row = stored(&field.send(&good.user, json!({})).await).remove(0);
     let bad_row = stored(&field.send(&bad.user, json!({})).await).remove(0);
     let good_row = stored(&field.send(&good.user, json!({})).await).remove(0);
     proxy.script(vec![
         Rule::on("PutItem", 1..=9, Fault::Status(500, "InternalServerError")).containing("Q#"),
     ]);
-    let answer = pusher.invoke(batch([&bad_row, &good_row])).await.unwrap();
-    assert_eq!(answer, br#"{"batchItemFailures":[{"itemIdentifier":"1"}]}"#);
+    let rows = [&early_row, &bad_row, &good_row];
+    let answer = pusher.invoke(batch(rows)).await.unwrap();
+    assert_eq!(answer, br#"{"batchItemFailures":[{"itemIdentifier":"2"}]}"#);
     assert_eq!(field.outcome(&good_row).await.0, "sent");
     assert_eq!(field.later().await, []);
     proxy.script(Vec::new());
-    assert_eq!(
-        pusher.invoke(batch([&bad_row])).await.unwrap(),
-        NOTHING_LEFT
-    );
+    // Lambda brings everything again from that one on.
+    let again = batch([&bad_row, &good_row]);
+    assert_eq!(pusher.invoke(again).await.unwrap(), NOTHING_LEFT);
     assert_eq!(field.later().await.len(), 1, "the table takes it now");
-    assert_eq!(pushes(&good.token).await.len(), 1);
+    assert_eq!(pushes(&good.token).await.len(), 2);
+    let lines = lines(&stack, 2).await.into_iter();
+    let counted: Vec<Value> = lines.map(|mut line| line["stored"].take()).collect();
+    assert_eq!(counted, [1, 2], "each is counted once");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -249,8 +249,8 @@ pub const MUTANTS: &[Mutant] = &[
     Mutant {
         name: "one odd record fails its whole batch",
         file: "functions/push-notifications/src/handler.rs",
-        from: "                failed.extend(keep_dead(pusher.store(), clock, &record).await?);\n            }\n        }\n    }",
-        to: "                return Err(shared::error::Error::Forbidden(\"odd\")).inspect_err(|_| drop(record));\n            }\n        }\n    }",
+        from: "if let Some(number) = keep_dead(pusher.store(), clock, &record).await? {",
+        to: "if let Some(number) = Err::<Option<String>, _>(shared::error::Error::Forbidden(\"odd\"))? {",
         tests: &["it::pushes::f25_a_record_that_cannot_be_read_does_not_stop_its_neighbours"],
     },
     Mutant {

@@ -16,7 +16,7 @@ pub const MUTANTS: &[Mutant] = &[
     Mutant {
         name: "a push that cannot be parked is forgotten",
         file: "functions/push-notifications/src/handler.rs",
-        from: "                if !park(pusher.store(), (user, *id), reason, clock).await {\n                    open.push(number);\n                }",
+        from: "                if !park(pusher.store(), (user, *id), reason, clock).await {\n                    open.push(number.clone());\n                }",
         to: "                park(pusher.store(), (user, *id), reason, clock).await;",
         tests: &[
             "it::parked::f37_a_push_that_can_be_neither_sent_nor_parked_comes_again_and_holds_up_no_other",
@@ -120,6 +120,29 @@ pub const MUTANTS: &[Mutant] = &[
         tests: &[
             "it::redrives::f31_what_lambda_gave_up_on_is_pushed_by_its_letter_and_what_is_too_old_has_expired",
             "it::redrives::f38_a_redrive_that_runs_twice_pushes_once_and_steps_given_up_are_written_down",
+        ],
+    },
+    Mutant {
+        name: "a redrive forgets what its earlier steps have found",
+        file: "functions/run-tasks/src/redrive.rs",
+        from: "*states.entry(state).or_default() += found;",
+        to: "states.insert(state, found);",
+        tests: &["it::sums::g14_f38_a_redrive_killed_at_any_call_pushes_all_and_counts_each_once"],
+    },
+    Mutant {
+        name: "a job that has ended is taken back by a step that was run again",
+        file: "shared/src/store/steps.rs",
+        from: "s <= :step AND e = :open",
+        to: "s <= :step AND (e = :open OR s >= :step)",
+        tests: &["it::sums::g14_f38_a_redrive_killed_at_any_call_pushes_all_and_counts_each_once"],
+    },
+    Mutant {
+        name: "what Lambda brings again is counted again",
+        file: "functions/push-notifications/src/handler.rs",
+        from: "seen_to.unwrap_or(numbers.len())",
+        to: "seen_to.map_or(numbers.len(), |_| numbers.len())",
+        tests: &[
+            "it::parked::f37_a_push_that_can_be_neither_sent_nor_parked_comes_again_and_holds_up_no_other",
         ],
     },
     Mutant {
