@@ -2,13 +2,14 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use futures_util::stream::{self, StreamExt};
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
+use shared::clock::Clock;
 use shared::id::{NotificationId, UserId};
 use shared::notification::Notification;
 use shared::outcome::{Outcome, State};
+use shared::store::Written;
 
 use crate::crashes::{at_every_point, doomed};
 use crate::ground::{plain, stored};
@@ -129,15 +130,15 @@ async fn redrive() -> (Field, Phone, Value) {
     let nobody = UserId::parse(&nobody).unwrap();
     let told = (0..TOLD).map(|_| (&nobody, told.clone()));
     let untold = (0..UNTOLD).map(|_| (&user, Outcome::default()));
-    let puts = told.chain(untold).map(async |(user, outcome)| {
-        let id = NotificationId::draw(Timestamp::now());
-        let row = Notification {
-            outcome,
-            ..plain(user, id)
-        };
-        store.put(&row).await.unwrap();
+    let now = Timestamp::now();
+    let rows = told.chain(untold).map(|(user, outcome)| Notification {
+        outcome,
+        ..plain(user, NotificationId::draw(now))
     });
-    stream::iter(puts).buffer_unordered(8).count().await;
+    let rows: Vec<Notification> = rows.collect();
+    let clock = Clock::starting(now);
+    let written = store.put_batches(&rows, now, clock, false).await.unwrap();
+    assert!(written.iter().all(|one| *one == Written::Stored));
     let window = json!({"from": ahead(-600), "to": ahead(60)});
     let (status, mut answer) = field.admin("POST /v1/pushes/redrive", window).await;
     assert_eq!(status, 202, "{answer}");
