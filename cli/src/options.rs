@@ -118,7 +118,7 @@ pub struct Start {
     /// Build the functions with optimizations
     #[arg(long, conflicts_with = "binaries")]
     pub release: bool,
-    /// Print one line of JSON when ready, and everything else on standard error
+    /// Print one line of JSON when ready, and everything else but what `--log` asks for on standard error
     #[arg(long)]
     pub json: bool,
     /// Print every line that a function writes, after its name, on standard output
