@@ -138,7 +138,12 @@ async fn redrive() -> (Field, Phone, Value) {
     let rows: Vec<Notification> = rows.collect();
     let clock = Clock::starting(now);
     let written = store.put_batches(&rows, now, clock, false).await.unwrap();
-    assert!(written.iter().all(|one| *one == Written::Stored));
+    // A busy engine's answer may come too late, and is asked for again row by row.
+    for (row, written) in rows.iter().zip(written) {
+        if written != Written::Stored {
+            store.put(row).await.unwrap();
+        }
+    }
     let window = json!({"from": ahead(-600), "to": ahead(60)});
     let (status, mut answer) = field.admin("POST /v1/pushes/redrive", window).await;
     assert_eq!(status, 202, "{answer}");
