@@ -9,7 +9,7 @@ use shared::clock::Clock;
 use shared::id::{NotificationId, UserId};
 use shared::notification::Notification;
 use shared::outcome::{Outcome, State};
-use shared::store::Written;
+use shared::store::{Chain, Job, JobKind, Step, Written};
 
 use crate::crashes::{at_every_point, doomed};
 use crate::ground::{plain, stored};
@@ -175,4 +175,30 @@ async fn g14_f38_a_redrive_killed_at_any_call_pushes_all_and_counts_each_once() 
         assert_eq!((&job["state"], sum), (&json!("done"), all), "{at}: {job}");
     })
     .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn f38_a_chain_that_has_ended_is_not_taken_back_by_the_step_before_its_last() {
+    let field = Field::new().await;
+    let (store, now) = (field.ground.store(), Timestamp::now());
+    let job = NotificationId::draw(now).to_string();
+    let what = Job::new(JobKind::Redrive, vec![Step::window(0, 1)], now);
+    store.start_job(&job, &what, now).await.unwrap();
+    let ended = Chain {
+        chain: 0,
+        step: 1,
+        written: 2,
+        states: None,
+        done: true,
+        moved_at: now.as_millisecond(),
+    };
+    let behind = Chain {
+        done: false,
+        ..ended.clone()
+    };
+    for chain in [&behind, &ended, &behind] {
+        store.move_chain(&job, chain).await.unwrap();
+    }
+    let (_, chains) = store.job(&job).await.unwrap().unwrap();
+    assert_eq!(chains, [ended]);
 }

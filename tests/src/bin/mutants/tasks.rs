@@ -134,7 +134,9 @@ pub const MUTANTS: &[Mutant] = &[
         file: "shared/src/store/steps.rs",
         from: "s <= :step AND e = :open",
         to: "s <= :step AND (e = :open OR s >= :step)",
-        tests: &["it::sums::g14_f38_a_redrive_killed_at_any_call_pushes_all_and_counts_each_once"],
+        tests: &[
+            "it::sums::f38_a_chain_that_has_ended_is_not_taken_back_by_the_step_before_its_last",
+        ],
     },
     Mutant {
         name: "what Lambda brings again is counted again",
