@@ -96,6 +96,8 @@ mod kills;
 mod lifecycle;
 mod log_lines;
 mod machine;
+#[cfg(feature = "proof")]
+mod mark_kills;
 mod marking;
 mod marks;
 #[cfg(feature = "proof")]
