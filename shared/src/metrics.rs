@@ -146,15 +146,23 @@ pub fn tally(name: &str, by: usize) {
     }
 }
 
-/// Runs an invocation and writes its line: what it was, how long it took, and what it did.
+/// Runs an invocation and writes its line: what it was, how long it took, and what it did. The first of an instance has a line
+/// before its own, with the metric that counts instances: what is said of a request stays short.
 pub async fn observe<T, E>(
     request_id: &str,
     run: impl Future<Output = Result<T, E>>,
 ) -> Result<T, E> {
     static WARM: AtomicBool = AtomicBool::new(false);
+    if !WARM.swap(true, Relaxed) {
+        let counts = BTreeMap::from([(Metric::ColdStart, 1)]);
+        let record = Record {
+            counts,
+            ..Record::default()
+        };
+        write(record, request_id);
+    }
     let began = Instant::now();
     let run = async {
-        count(Metric::ColdStart, usize::from(!WARM.swap(true, Relaxed)));
         let done = run.await;
         count(Metric::Failed, usize::from(done.is_err()));
         tell(
@@ -164,13 +172,18 @@ pub async fn observe<T, E>(
         (done, RECORD.with(RefCell::take))
     };
     let (done, record) = RECORD.scope(RefCell::default(), run).await;
+    write(record, request_id);
+    done
+}
+
+/// Writes a line of an invocation.
+fn write(record: Record, request_id: &str) {
     let mut line = line(record, &aws::stack_name(), clock::wall().as_millisecond());
     line.insert("level".to_owned(), json!("INFO"));
     line.insert("request_id".to_owned(), json!(request_id));
     let line = format!("{}\n", Value::Object(line));
     // Whoever does not read the log has no use for an error.
     std::io::stdout().lock().write_all(line.as_bytes()).ok();
-    done
 }
 
 /// What is told of an invocation: its fields, and its metrics in `CloudWatch`'s embedded metric format as of `now`, in

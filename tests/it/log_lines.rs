@@ -52,8 +52,10 @@ const SECRET: [&str; 5] = [
 const LAST_WORDS: &str = "Error: ";
 /// What a request to create writes at most, with its trace, in a stack with a name of seven letters.
 const CREATE_BYTES: usize = 210;
-/// What the first request of an instance adds to it.
-const COLD_BYTES: usize = 150;
+/// The line of an instance, before that of its first invocation, has these and nothing else.
+const INSTANCE: [&str; 5] = ["_aws", "cold_start", "level", "request_id", "stack"];
+/// And is no longer than this.
+const INSTANCE_BYTES: usize = 260;
 /// What any invocation writes at most, whatever went wrong in it, and what it may write for each of many notifications.
 const BYTES: usize = 800;
 const RECORD_BYTES: usize = 20;
@@ -134,10 +136,16 @@ fn message(found: &Map<String, Value>) -> Option<String> {
     other.map(|name| format!("with the field {name}, which no message has"))
 }
 
+/// Whether it is the line of an instance.
+fn of_instance(found: &Map<String, Value>) -> bool {
+    found.keys().eq(&INSTANCE)
+}
+
 /// What is wrong with the line of an invocation.
 fn invocation(found: &Map<String, Value>) -> Option<String> {
     let named = |name| !text(found, name).is_empty();
-    if !named("request_id") || !named("stack") || !found.get("ms").is_some_and(Value::is_u64) {
+    let timed = found.get("ms").is_some_and(Value::is_u64);
+    if !named("request_id") || !named("stack") || timed == of_instance(found) {
         return Some("without its request, its stack or its time".to_owned());
     }
     if found
@@ -171,6 +179,9 @@ fn invocation(found: &Map<String, Value>) -> Option<String> {
         .map(String::as_str)
         .filter(|name| !INVOCATION.contains(name))
         .collect();
+    if has.contains("cold_start") && !of_instance(found) {
+        return Some("with what the line of an instance says".to_owned());
+    }
     let metric = |name: &&str| Metric::ALL.iter().any(|metric| metric.word() == *name);
     if has != told || !has.iter().all(metric) {
         return Some(format!("with the fields {has:?} and the metrics {told:?}"));
@@ -183,11 +194,12 @@ fn bytes(found: &Map<String, Value>, bytes: usize) -> Option<String> {
     let bytes = bytes - text(found, "stack").len() + "tidings".len();
     let stored = text(found, "route") == "POST /v1/notifications"
         && found.get("status").and_then(Value::as_u64) < Some(300);
-    let cold = usize::from(found.contains_key("cold_start"));
     let records = found.get("records").and_then(Value::as_u64).unwrap_or(0);
     let records = usize::try_from(records).unwrap();
     let most = if stored {
-        CREATE_BYTES + COLD_BYTES * cold
+        CREATE_BYTES
+    } else if of_instance(found) {
+        INSTANCE_BYTES
     } else {
         BYTES.max(RECORD_BYTES * records)
     };
@@ -200,6 +212,7 @@ fn a_line_that_breaks_a_rule_is_noticed() {
         r#"{"level":"INFO","ms":6,"request_id":"r","route":"GET /openapi.json","stack":"s","status":200}"#,
         r#"{"_aws":{"CloudWatchMetrics":[{"Metrics":[{"Name":"stored"}]}]},"level":"INFO","ms":6,"request_id":"r","stack":"s","stored":1}"#,
         r#"{"level":"INFO","ms":6,"request_id":"r","stack":"s","traces":["0af7651916cd43dd8448eb211c80319c"]}"#,
+        r#"{"_aws":{"CloudWatchMetrics":[{"Metrics":[{"Name":"cold_start"}]}]},"cold_start":1,"level":"INFO","request_id":"r","stack":"s"}"#,
         r#"{"level":"WARN","message":"a push is parked","reason":"timeout","span":{"requestId":"r"}}"#,
     ];
     for line in good {
@@ -226,9 +239,11 @@ fn a_line_that_breaks_a_rule_is_noticed() {
         (1, ",\"stored\":1", ""),
         (1, "stored", "storied"),
         (2, "0af7651916cd43dd8448eb211c80319c", "ana"),
-        (3, "{\"requestId\":\"r\"}", "{}"),
-        (3, "reason", "title"),
-        (3, "timeout", "Bo liked your video"),
+        (3, "\"level\"", "\"ms\":6,\"level\""),
+        (3, "cold_start", "stored"),
+        (4, "{\"requestId\":\"r\"}", "{}"),
+        (4, "reason", "title"),
+        (4, "timeout", "Bo liked your video"),
     ] {
         let broken = good[line].replace(from, to).replace("LONG", &long);
         assert!(wrong("PushNotifications", &broken).is_some(), "{broken}");

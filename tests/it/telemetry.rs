@@ -25,9 +25,9 @@ async fn counting(stack: &str, count: usize) -> Vec<Value> {
     lines_with(stack, count, |line| line["_aws"].is_object()).await
 }
 
-/// The lines of this stack, once there are so many.
+/// The lines of this stack's invocations, once there are so many.
 pub async fn lines(stack: &str, count: usize) -> Vec<Value> {
-    lines_with(stack, count, |_| true).await
+    lines_with(stack, count, |line| line["ms"].is_u64()).await
 }
 
 async fn lines_with(stack: &str, count: usize, wanted: fn(&Value) -> bool) -> Vec<Value> {
@@ -81,14 +81,23 @@ async fn an_invocation_is_one_small_line_that_says_what_it_did() {
     assert_eq!(refused.unwrap().status, 422);
     assert_eq!(pusher.invoke(batch(&rows)).await.unwrap(), NOTHING_LEFT);
 
-    let lines = lines(&stack, 4).await;
-    let [first, second, refused, third] = &lines[..] else {
+    let lines = lines_with(&stack, 6, |_| true).await;
+    let [instance, first, second, refused, other, third] = &lines[..] else {
         panic!("{lines:?}");
     };
     let expected = BTreeMap::from([("cold_start".to_owned(), json!(1))]);
-    assert_eq!((metrics(first), &first["created"]), (expected, &json!(1)));
-    // What is said of every request has no metrics: the stream's batches have them.
-    assert_eq!((second.get("_aws"), &second["created"]), (None, &json!(2)));
+    assert_eq!(
+        (metrics(instance), metrics(other)),
+        (expected.clone(), expected)
+    );
+    assert_eq!(instance["request_id"], first["request_id"]);
+    // What is said of a request has no metrics: the stream's batches have them.
+    for (line, created) in [(first, 1), (second, 2)] {
+        assert_eq!(
+            (line.get("_aws"), &line["created"]),
+            (None, &json!(created))
+        );
+    }
     assert_eq!(second["route"], "POST /v1/notifications");
     assert_eq!(
         (&second["status"], &second["level"]),
