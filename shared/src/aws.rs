@@ -271,12 +271,8 @@ fn table(
         .timeout_config(timeouts.build())
         .retry_config(RetryConfig::standard().with_max_attempts(TABLE_ATTEMPTS));
     config.set_endpoint_url(endpoint);
-    let once = config.clone().retry_config(RetryConfig::disabled());
-    Ok(Store::new(
-        aws_sdk_dynamodb::Client::from_conf(config.build()),
-        aws_sdk_dynamodb::Client::from_conf(once.build()),
-        name,
-    ))
+    let client = aws_sdk_dynamodb::Client::from_conf(config.build());
+    Ok(Store::new(client, name))
 }
 
 /// SNS. Whether a publish may be repeated is for its caller to say, so the SDK does not.

@@ -156,10 +156,10 @@ impl<'i> Inbox<'i> {
         let mut merged = self.merged(before, oldest);
         let whole = before.is_none() && oldest.is_none();
         // One row more than asked for tells whether anything follows.
-        let ahead = merged.rows.read_ahead(request.limit + 1);
-        let about = self.store.about(self.user, self.consistent);
-        // On the heap: the future is large.
-        let (about, ()) = Box::pin(self.store.pair(about, ahead)).await?;
+        // On the heap: the futures are large, and moved.
+        let ahead = Box::pin(merged.rows.read_ahead(request.limit + 1));
+        let about = Box::pin(self.store.about(self.user, self.consistent));
+        let (about, ()) = self.store.pair(about, ahead).await?;
         let mut counter = Counter {
             counts: Counts::default(),
             done: !whole,

@@ -325,7 +325,7 @@ async fn taken_back_it_is_gone(stack: Stack, data: &Path, gone: &str) -> Stack {
 
 async fn what_was_read_is_known_for_10_seconds(stack: &Stack) {
     let client = || stack.dynamodb_client();
-    let store = Store::new(client(), client(), stack.table().to_owned());
+    let store = Store::new(client(), stack.table().to_owned());
     let broadcasts = Broadcasts::new(store, RETENTION);
     let now = Timestamp::now();
     let after = async |seconds: u32| {

@@ -118,22 +118,15 @@ impl Model {
 
     fn store(&self) -> Store {
         let connector = SharedHttpConnector::new(self.clone());
-        let config = |retry: RetryConfig| {
-            let connector = connector.clone();
-            let config = aws_sdk_dynamodb::Config::builder()
-                .behavior_version_latest()
-                .region(Region::new("us-east-1"))
-                .credentials_provider(Credentials::new("local", "local", None, None, "test"))
-                .http_client(http_client_fn(move |_, _| connector.clone()))
-                .retry_config(retry)
-                .endpoint_url("http://table");
-            aws_sdk_dynamodb::Client::from_conf(config.build())
-        };
-        Store::new(
-            config(RetryConfig::standard()),
-            config(RetryConfig::disabled()),
-            "table".to_owned(),
-        )
+        let config = aws_sdk_dynamodb::Config::builder()
+            .behavior_version_latest()
+            .region(Region::new("us-east-1"))
+            .credentials_provider(Credentials::new("local", "local", None, None, "test"))
+            .http_client(http_client_fn(move |_, _| connector.clone()))
+            .retry_config(RetryConfig::standard())
+            .endpoint_url("http://table");
+        let client = aws_sdk_dynamodb::Client::from_conf(config.build());
+        Store::new(client, "table".to_owned())
     }
 
     fn page(&self, body: &Value) -> Value {

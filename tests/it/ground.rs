@@ -139,7 +139,7 @@ impl Ground {
     /// The table in the domain's words.
     pub fn store(&self) -> Store {
         let client = self.client.clone();
-        Store::new(client.clone(), client, self.table().to_owned())
+        Store::new(client, self.table().to_owned())
     }
 
     /// Every row, by its key.

@@ -172,7 +172,7 @@ async fn f1_a_put_that_comes_late_does_not_undo_what_was_done_since() {
 async fn a_repeat_that_comes_late_takes_a_new_moment_so_no_row_is_born_behind_a_watermark() {
     let ground = Ground::new().await;
     let client = ground.client().clone();
-    let store = Store::new(client.clone(), client, ground.table().to_owned());
+    let store = Store::new(client, ground.table().to_owned());
     let user = unique("late");
     let guard = Key::Guard("machine".to_owned(), user.clone());
     let key = |nonce: &str| RequestKey {
@@ -230,7 +230,7 @@ async fn i2_two_notifications_of_one_keyed_batch_for_one_user_are_two_rows() {
 async fn a_dedupe_key_that_was_taken_over_holds_as_long_as_its_new_row() {
     let ground = Ground::new().await;
     let client = ground.client().clone();
-    let store = Store::new(client.clone(), client, ground.table().to_owned());
+    let store = Store::new(client, ground.table().to_owned());
     let user = shared::id::UserId::parse(&unique("heir")).unwrap();
     let mut body = note(user.as_str());
     body["dedupe_key"] = json!("like:42");

@@ -94,7 +94,7 @@ async fn f41_what_arrives_while_paging_moves_nothing() {
 async fn f41_pages_of_1_to_100_miss_and_repeat_nothing_whatever_arrives_between_them() {
     let ground = Ground::new().await;
     let client = ground.client().clone();
-    let store = Store::new(client.clone(), client, ground.table().to_owned());
+    let store = Store::new(client, ground.table().to_owned());
     let (user, mut chance) = (UserId::parse("ana").unwrap(), Chance::new(41));
     let mut violations = Vec::new();
     let draft = parse(note("ana"), "", Timestamp::now(), &mut violations).unwrap();

@@ -324,7 +324,7 @@ impl Life {
 async fn f22_f35_i10_no_endpoint_is_leaked_and_no_push_goes_astray() {
     let ground = Ground::new().await;
     let client = ground.client().clone();
-    let store = Store::new(client.clone(), client, ground.table().to_owned());
+    let store = Store::new(client, ground.table().to_owned());
     let steps = number("TIDINGS_STEPS").unwrap_or(500);
     let seeds: Vec<u64> = match number("TIDINGS_SEED") {
         Some(seed) => vec![seed],

@@ -330,7 +330,7 @@ pub fn number(name: &str) -> Option<u64> {
 async fn i8_i9_every_reply_is_what_the_model_says() {
     let ground = Ground::new().await;
     let client = ground.client().clone();
-    let store = Store::new(client.clone(), client, ground.table().to_owned());
+    let store = Store::new(client, ground.table().to_owned());
     let steps = number("TIDINGS_STEPS").unwrap_or(1_000);
     let seeds: Vec<u64> = match number("TIDINGS_SEED") {
         Some(seed) => vec![seed],

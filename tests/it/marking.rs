@@ -135,7 +135,7 @@ async fn i9_a_mark_sets_what_was_unread_again_and_a_group_too() {
 async fn i9_a_move_that_comes_late_takes_no_watermark_back() {
     let ground = Ground::new().await;
     let client = ground.client().clone();
-    let store = Store::new(client.clone(), client, ground.table().to_owned());
+    let store = Store::new(client, ground.table().to_owned());
     let user = UserId::parse("ana").unwrap();
     let now = Timestamp::now();
     let id = |seconds| NotificationId::new(now - Duration::from_secs(seconds), [0; 10]);

@@ -52,7 +52,7 @@ async fn a_month_that_is_over_and_empty_is_not_read_again_and_what_is_gone_hides
     let ground = Ground::new().await;
     let proxy = ground.proxy(false).await;
     let client = ground::client(&proxy.dynamodb);
-    let store = Store::new(client.clone(), client, ground.table().to_owned());
+    let store = Store::new(client, ground.table().to_owned());
     let live = plant_rows(&ground, "2026-09-20T00:00:00Z", 130).await;
     let months = async |broadcasts: &Broadcasts, at: &str| {
         proxy.take_calls();

@@ -101,7 +101,7 @@ impl World {
             .retry_config(RetryConfig::disabled())
             .endpoint_url("http://sns");
         let sns = aws_sdk_sns::Client::from_conf(sns.build());
-        let store = Store::new(table.clone(), table, "table".to_owned());
+        let store = Store::new(table, "table".to_owned());
         let broadcasts = Broadcasts::new(store.clone(), 86_400);
         let pusher = Pusher::new(store, Sns::new(sns.clone(), sns), broadcasts, limits);
         World { pusher, ether }

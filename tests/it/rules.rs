@@ -258,11 +258,7 @@ async fn what_is_taken_back_is_gone_and_a_repeat_does_not_take_what_came_later()
 async fn a_rule_counts_within_ten_seconds_and_at_once_where_it_was_put() {
     let ground = Ground::new().await;
     let function = ground.function("ingest-events", None);
-    let store = Store::new(
-        client(&ground.url()),
-        client(&ground.url()),
-        ground.table().to_owned(),
-    );
+    let store = Store::new(client(&ground.url()), ground.table().to_owned());
     let rulebook = Rulebook::new(store);
     let at = |seconds| Timestamp::UNIX_EPOCH + SignedDuration::from_secs(seconds);
     let known = async |seconds| rulebook.rule("liked", at(seconds)).await.unwrap().is_some();

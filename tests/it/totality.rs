@@ -220,7 +220,7 @@ async fn f10_clocks_that_disagree_lose_nothing_and_ids_do_not_collide() {
 
     let stack = shared();
     let client = stack.dynamodb_client();
-    let store = Store::new(client.clone(), client, stack.table().to_owned());
+    let store = Store::new(client, stack.table().to_owned());
     let user = unique("ana");
     let mut broken = Vec::new();
     let draft = notification::parse(note(&user), "", Timestamp::now(), &mut broken).unwrap();

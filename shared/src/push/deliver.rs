@@ -29,9 +29,9 @@ use crate::push_options::Options;
 use crate::sns::Sns;
 use crate::store::{About, Store};
 
-/// Pushes of a batch that are under way: as many as may be published, and as many again that are recorded. All of a batch
-/// would take the memory and the connections of all.
-const UNDER_WAY: usize = 2 * MAX_IN_FLIGHT;
+/// Pushes of a batch that are under way: as many as may be published, and a quarter as many that are recorded, which takes a
+/// quarter of the time. All of a batch would take the memory and the connections of all.
+const UNDER_WAY: usize = MAX_IN_FLIGHT + MAX_IN_FLIGHT / 4;
 
 /// How much is pushed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -196,12 +196,16 @@ impl Pusher {
     }
 }
 
-/// A push whose code breaks down is over, and does not take its neighbours with it.
-async fn guarded(push: impl Future<Output = Result<(), Reason>>) -> Result<(), Undone> {
-    match AssertUnwindSafe(push).catch_unwind().await {
+/// A push whose code breaks down is over, and does not take its neighbours with it. An `async` function would have the push
+/// twice: as its argument, and as what it waits for.
+fn guarded(
+    push: impl Future<Output = Result<(), Reason>>,
+) -> impl Future<Output = Result<(), Undone>> {
+    let push = AssertUnwindSafe(push).catch_unwind();
+    push.map(|done| match done {
         Ok(done) => done.map_err(Undone::Later),
         Err(_) => Err(Undone::Unreadable(Reason::Panicked.word().to_owned())),
-    }
+    })
 }
 
 impl<'r> Run<'r> {
@@ -338,21 +342,24 @@ impl Run<'_> {
         let Some(badge) = self.badges.get(job.user).filter(|_| wanted) else {
             return Ok(None);
         };
-        let count = badge.get_or_try_init(|| async {
-            let inbox = Inbox {
-                store: &self.pusher.store,
-                user: job.user,
-                now: self.clock.now(),
-                consistent: true,
-                broadcasts: &self.broadcasts,
-            };
-            let counts = match job.about {
-                Some(about) => inbox.count(about).await,
-                None => inbox.counts().await,
-            };
-            counts.map(|counts| counts.unread).map_err(|error| {
-                tracing::warn!(error = %error.chain(), "a badge is not counted");
-                Reason::Table
+        // On the heap: the future is large, and every push would have the room for it.
+        let count = badge.get_or_try_init(|| {
+            Box::pin(async {
+                let inbox = Inbox {
+                    store: &self.pusher.store,
+                    user: job.user,
+                    now: self.clock.now(),
+                    consistent: true,
+                    broadcasts: &self.broadcasts,
+                };
+                let counts = match job.about {
+                    Some(about) => inbox.count(about).await,
+                    None => inbox.counts().await,
+                };
+                counts.map(|counts| counts.unread).map_err(|error| {
+                    tracing::warn!(error = %error.chain(), "a badge is not counted");
+                    Reason::Table
+                })
             })
         });
         count.await.map(|count| Some(*count))

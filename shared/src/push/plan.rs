@@ -97,7 +97,7 @@ impl Run<'_> {
         let counted = self.groups().entry(key).or_default().clone();
         let pushed = counted.get_or_try_init(|| async {
             let pushed = self.pushed_this_hour(job.user, group, job.notification.id);
-            pushed.await.map(AtomicUsize::new)
+            Box::pin(pushed).await.map(AtomicUsize::new)
         });
         let pushed = pushed.await.map_err(|error| {
             tracing::warn!(error = %error.chain(), "the pushes of a group are not counted");

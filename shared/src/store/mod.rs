@@ -47,9 +47,11 @@ pub use writes::{FRESH, Found, PUTS_IN_FLIGHT, Put, Written};
 
 use std::collections::HashMap;
 use std::fmt::Display;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::time::Duration;
 
 use aws_sdk_dynamodb::Client;
+use aws_sdk_dynamodb::config::retry::RetryConfig;
 use aws_sdk_dynamodb::error::{ProvideErrorMetadata, SdkError};
 use aws_sdk_dynamodb::operation::transact_write_items::TransactWriteItemsError;
 use aws_sdk_dynamodb::types::AttributeValue;
@@ -62,12 +64,15 @@ use crate::error::{Error, Result};
 use keys::Key;
 use row::Item;
 
+/// A connection that does not stand after this time is left to the first request.
+const CONNECTING: Duration = Duration::from_millis(700);
+
 /// The table. Cheap to clone.
 #[derive(Clone)]
 pub struct Store {
     client: Client,
-    /// The same connections without retries, for what is finished in another way.
-    once: Client,
+    /// The same connections without retries, for what is finished in another way; made when it is needed.
+    once: Arc<OnceLock<Client>>,
     table: String,
     /// Whether the sweep has a cursor.
     cursor: Arc<OnceCell<()>>,
@@ -76,11 +81,11 @@ pub struct Store {
 }
 
 impl Store {
-    /// A table reached by `client`, which retries, and by `once`, which does not.
-    pub fn new(client: Client, once: Client, table: String) -> Store {
+    /// A table reached by `client`, which retries.
+    pub fn new(client: Client, table: String) -> Store {
         Store {
             client,
-            once,
+            once: Arc::default(),
             table,
             cursor: Arc::default(),
             paired_at: Arc::default(),
@@ -91,8 +96,17 @@ impl Store {
     /// matter: a table that is away is reported by whoever needs it.
     pub async fn connect(&self) {
         let key = item_key(&Key::Owner("connect".to_owned()));
-        let get = self.once.get_item().table_name(&self.table);
-        get.set_key(Some(key)).send().await.ok();
+        let get = self.client.get_item().table_name(&self.table);
+        let get = get.set_key(Some(key)).send();
+        tokio::time::timeout(CONNECTING, get).await.ok();
+    }
+
+    /// The client without retries.
+    fn once(&self) -> &Client {
+        self.once.get_or_init(|| {
+            let config = self.client.config().to_builder();
+            Client::from_conf(config.retry_config(RetryConfig::disabled()).build())
+        })
     }
 
     /// What two calls answer, made at once if two connections may stand. A connection takes longer to open than the first
@@ -201,8 +215,6 @@ where
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
-
     use aws_sdk_dynamodb::Config;
 
     use super::*;
@@ -213,7 +225,7 @@ mod tests {
         let config = Config::builder().behavior_version_latest();
         let config = config.http_client(Connections::new(&[]).unwrap());
         let client = Client::from_conf(config.build());
-        let store = Store::new(client.clone(), client, "table".to_owned());
+        let store = Store::new(client, "table".to_owned());
         let call = async || {
             tokio::time::sleep(Duration::from_secs(1)).await;
             Ok(())

@@ -143,7 +143,7 @@ impl Store {
                 .expect("a put has its item");
             requests.push(WriteRequest::builder().put_request(put).build());
         }
-        let write = self.once.batch_write_item();
+        let write = self.once().batch_write_item();
         let answer = match write.request_items(&self.table, requests).send().await {
             Ok(answer) => answer,
             Err(error) => {

@@ -199,30 +199,22 @@ impl Wire {
     /// The table, with the functions' own time-outs.
     pub fn store(&self) -> Store {
         let connector = SharedHttpConnector::new(self.clone());
-        let client = |retry: RetryConfig| {
-            let connector = connector.clone();
-            // Each instance has a process of its own, and with it what its SDK may spend on repeats.
-            let partition = RetryPartition::custom("instance").token_bucket(TokenBucket::default());
-            let timeouts = TimeoutConfig::builder()
-                .operation_attempt_timeout(Duration::from_millis(700))
-                .operation_timeout(Duration::from_millis(1_500));
-            let config = aws_sdk_dynamodb::Config::builder()
-                .behavior_version_latest()
-                .region(Region::new("us-east-1"))
-                .credentials_provider(Credentials::new("local", "local", None, None, "test"))
-                .http_client(http_client_fn(move |_, _| connector.clone()))
-                .timeout_config(timeouts.build())
-                .retry_config(retry)
-                .retry_partition(partition.build())
-                .endpoint_url("http://table");
-            aws_sdk_dynamodb::Client::from_conf(config.build())
-        };
-        let retry = RetryConfig::standard().with_max_attempts(2);
-        Store::new(
-            client(retry),
-            client(RetryConfig::disabled()),
-            self.world.table.clone(),
-        )
+        // Each instance has a process of its own, and with it what its SDK may spend on repeats.
+        let partition = RetryPartition::custom("instance").token_bucket(TokenBucket::default());
+        let timeouts = TimeoutConfig::builder()
+            .operation_attempt_timeout(Duration::from_millis(700))
+            .operation_timeout(Duration::from_millis(1_500));
+        let config = aws_sdk_dynamodb::Config::builder()
+            .behavior_version_latest()
+            .region(Region::new("us-east-1"))
+            .credentials_provider(Credentials::new("local", "local", None, None, "test"))
+            .http_client(http_client_fn(move |_, _| connector.clone()))
+            .timeout_config(timeouts.build())
+            .retry_config(RetryConfig::standard().with_max_attempts(2))
+            .retry_partition(partition.build())
+            .endpoint_url("http://table");
+        let client = aws_sdk_dynamodb::Client::from_conf(config.build());
+        Store::new(client, self.world.table.clone())
     }
 
     /// SNS, with the functions' own time-outs.
