@@ -4,7 +4,7 @@ use crate::Outcome;
 use crate::programs::Programs;
 use crate::runtime::{How, Run, Work};
 use crate::table::{Row, float};
-use crate::{growth, requests, stack, start};
+use crate::{growth, requests, stack, start, suite};
 
 /// One line of the table, which may have several rows.
 pub struct Line {
@@ -36,17 +36,23 @@ pub const ALL: &[Line] = &[
     line("P4", "one request", requests::warm),
     line("P5", "a request with 25 recipients", requests::together),
     line("P6", "a batch of 100 pushes", requests::push),
+    line("P7", "units of the table", suite::units),
     line("P8", "calls to AWS", requests::outgoing),
+    line("P9", "dollars", suite::dollars),
     line("P10", "what is logged", requests::logs),
     line("P11", "packages", start::packages),
     line("P12", "memory", start::memory),
     line("P13", "growth of the table", growth::growth),
+    line("P14", "a fan-out to a million", suite::fan_out),
+    line("P15", "a busy shard", suite::shard),
+    line("P16", "a busy inbox", suite::inbox),
     line(
         "P17",
         "the way of a push through the local stack",
         stack::latency,
     ),
     line("P18", "the local stack end to end", stack::throughput),
+    line("P19", "the tests", suite::time),
 ];
 
 /// The function that creates.

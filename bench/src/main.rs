@@ -19,6 +19,7 @@ mod runtime;
 mod share;
 mod stack;
 mod start;
+mod suite;
 mod table;
 mod tls;
 

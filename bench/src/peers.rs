@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use crate::Outcome;
+use crate::programs::{RELEASE, cargo};
 use crate::runtime::Work;
 
 /// What they are called.
@@ -103,8 +104,8 @@ fn node(root: &Path, target: &Path) -> Outcome<(PathBuf, PathBuf)> {
 fn tutorial(root: &Path, target: &Path) -> Outcome<PathBuf> {
     let manifest = root.join("bench/peers/tutorial/Cargo.toml");
     let folder = target.join("peers/tutorial");
-    let mut cargo = crate::programs::cargo();
-    cargo.arg("--manifest-path").arg(manifest);
+    let mut cargo = cargo();
+    cargo.args(RELEASE).arg("--manifest-path").arg(manifest);
     cargo.arg("--target-dir").arg(&folder);
     if cargo.current_dir(root).status()?.success() {
         return Ok(folder.join("release/peer-tutorial"));

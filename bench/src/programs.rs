@@ -51,13 +51,17 @@ pub fn build(rows: u64) -> Outcome<Programs> {
 
 fn compile<'p>(root: &Path, packages: impl IntoIterator<Item = &'p str>) -> Outcome<()> {
     let mut cargo = cargo();
+    cargo.args(RELEASE);
     if cargo.args(packages).current_dir(root).status()?.success() {
         return Ok(());
     }
     Err("the programs do not compile".into())
 }
 
-/// The command that builds something as it is released.
+/// What builds something as it is released.
+pub const RELEASE: [&str; 3] = ["build", "--release", "--locked"];
+
+/// Cargo, as a user calls it.
 pub fn cargo() -> Command {
     let mut cargo = Command::new("cargo");
     // The variables of the cargo that runs this would make it build everything again.
@@ -68,7 +72,6 @@ pub fn cargo() -> Command {
             cargo.env_remove(name);
         }
     }
-    cargo.args(["build", "--release", "--locked"]);
     cargo
 }
 

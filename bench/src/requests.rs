@@ -6,6 +6,7 @@ use crate::lines::{CREATE, PUSH, called, each};
 use crate::peers::{NODE, PYTHON, TUTORIAL};
 use crate::programs::Programs;
 use crate::runtime::{How, Work};
+use crate::share::OneProcessor;
 use crate::table::{Row, float, instructions, median, time};
 
 /// Requests between the two runs whose difference is one request.
@@ -25,6 +26,7 @@ fn timed(
     works: &[Work],
     (before, timed): (usize, usize),
 ) -> Outcome<Vec<f64>> {
+    let _alone = OneProcessor::take();
     let mut turns = vec![Vec::new(); works.len()];
     for _ in 0..TURNS {
         for (work, times) in works.iter().zip(&mut turns) {

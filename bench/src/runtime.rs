@@ -269,12 +269,18 @@ fn command(work: &Work, how: How, counts: &Path) -> Command {
 
 /// What Lambda and the template give a function, with credentials that are good for nothing.
 fn environment(command: &mut Command, work: &Work, cloud: &Cloud) {
+    // Of who measures only where Python may have its packages, so that everybody measures the same.
+    let home = std::env::var_os("HOME").unwrap_or_default();
+    command.env_clear().env("HOME", home);
     let endpoint = if work.is_secure {
         format!("https://{}", cloud.secure.0)
     } else {
         format!("http://{}", cloud.address)
     };
     command.envs([
+        ("PATH", "/usr/local/bin:/usr/bin:/bin"),
+        ("LANG", "en_US.UTF-8"),
+        ("TZ", ":UTC"),
         ("AWS_REGION", "eu-west-1"),
         ("AWS_ACCESS_KEY_ID", "AKIAIOSFODNN7EXAMPLE"),
         (
@@ -284,6 +290,7 @@ fn environment(command: &mut Command, work: &Work, cloud: &Cloud) {
         ("AWS_LAMBDA_FUNCTION_NAME", "measured"),
         ("AWS_LAMBDA_FUNCTION_VERSION", "$LATEST"),
         ("AWS_LAMBDA_FUNCTION_MEMORY_SIZE", "128"),
+        ("AWS_LAMBDA_LOG_FORMAT", "JSON"),
         ("AWS_ENDPOINT_URL_DYNAMODB", &endpoint),
         ("AWS_ENDPOINT_URL_SNS", &endpoint),
         ("PYTHONDONTWRITEBYTECODE", "1"),

@@ -1,11 +1,42 @@
-//! The share of a processor that Lambda gives a function of 128 MB, by a control group: a process in it has used up its part
-//! of 20 ms when it has run for 1.45, and waits for the next.
+//! The processors: one for all, or the share of one that Lambda gives a function of 128 MB, by a control group: a process in it
+//! has used up its part of 20 ms when it has run for 1.45, and waits for the next.
 
 use std::fs;
 use std::io::Result;
 use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
 
 use crate::table::float;
+
+/// While this lives, the programs and what they call have one processor together: waking somebody on another would be counted, and
+/// varies. Without `taskset` they have all of them.
+pub struct OneProcessor(Option<String>);
+
+impl OneProcessor {
+    /// Keeps to the last of this process's processors.
+    pub fn take() -> OneProcessor {
+        let all = affinity(None);
+        let last = all.as_deref().and_then(|all| all.rsplit(['-', ',']).next());
+        last.map(|last| affinity(Some(last)));
+        OneProcessor(all)
+    }
+}
+
+impl Drop for OneProcessor {
+    fn drop(&mut self) {
+        affinity(self.0.as_deref());
+    }
+}
+
+/// Sets the processors of all of this process's threads, if any are said; those that they had.
+fn affinity(processors: Option<&str>) -> Option<String> {
+    let mut taskset = Command::new("taskset");
+    taskset.arg("-acp").args(processors);
+    taskset.arg(std::process::id().to_string());
+    let output = taskset.stderr(Stdio::null()).output().ok()?;
+    let text = String::from_utf8(output.stdout).ok()?;
+    Some(text.lines().next()?.rsplit(' ').next()?.to_owned())
+}
 
 /// Microseconds of a period, and what is to be had of it: 128 MB of the 1,769 that are one processor.
 const PERIOD: u64 = 20_000;

@@ -7,7 +7,7 @@ use crate::lines::{CREATE, PUSH, called, until};
 use crate::peers::{NODE, PYTHON, TUTORIAL};
 use crate::programs::Programs;
 use crate::runtime::{How, Work};
-use crate::share::{Share, lasts};
+use crate::share::{OneProcessor, Share, lasts};
 use crate::table::{Row, float, instructions, median, megabytes, time};
 
 /// Starts of each program.
@@ -77,6 +77,7 @@ pub fn times(programs: &Programs) -> Outcome<Vec<Row>> {
     ];
     let ours = works.len();
     works.extend(programs.peers.doing("put", &works[1]));
+    let _alone = OneProcessor::take();
     let mut turns = vec![Vec::new(); works.len()];
     for _ in 0..STARTS {
         for (work, times) in works.iter().zip(&mut turns) {

@@ -178,9 +178,13 @@ impl Meter {
         let plain = note(&fans[..1]);
         let mut of_group = note(&fans[1..2]);
         of_group["group"] = json!("like:video:42");
-        self.push(&fans[0], &plain, "push to 1 device, with its badge")
+        let bare = note(&fans[2..3]);
+        self.push((&fans[2], false), &bare, "push to 1 device")
             .await;
-        self.push(&fans[1], &of_group, "the same, of a group").await;
+        self.push((&fans[0], true), &plain, "push to 1 device, with its badge")
+            .await;
+        self.push((&fans[1], true), &of_group, "the same, of a group")
+            .await;
     }
 
     async fn inbox(&mut self, ana: &str) {
@@ -214,7 +218,7 @@ impl Meter {
 
     async fn broadcasts(&mut self) {
         let client = client(&self.proxy.dynamodb);
-        let store = Store::new(client.clone(), client, self.ground.table().to_owned());
+        let store = Store::new(client, self.ground.table().to_owned());
         let broadcasts = Broadcasts::new(store, 90 * 86_400);
         let now = jiff::Timestamp::now();
         for after in [0, 10] {
@@ -299,9 +303,9 @@ impl Meter {
         self.measure("mute somebody", "manage-devices", &mute).await;
     }
 
-    /// The push of one notification to one device that shows a badge.
-    async fn push(&mut self, user: &str, note: &Value, operation: &'static str) {
-        let device = json!({"platform": "fcm", "token": unique("token")});
+    /// The push of one notification to one device, which may show a badge.
+    async fn push(&mut self, (user, badge): (&str, bool), note: &Value, operation: &'static str) {
+        let device = json!({"platform": "fcm", "token": unique("token"), "badge": badge});
         let put = Http::new("PUT /v1/me/devices/{device_id}", user).path("device_id", "phone");
         self.send("manage-devices", &put.json(&device)).await;
         let reply = self.send("create-notifications", &create(None, note)).await;

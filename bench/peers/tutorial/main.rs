@@ -3,7 +3,8 @@
 use aws_config::BehaviorVersion;
 use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::types::AttributeValue;
-use lambda_http::{Body, Error, Request, Response, run, service_fn, tracing};
+use lambda_http::tracing::{self, Instrument as _};
+use lambda_http::{Body, Error, Request, RequestExt as _, Response, run, service_fn};
 use serde_json::{Value, json};
 
 fn s(value: &Value) -> AttributeValue {
@@ -33,6 +34,7 @@ async fn put(client: &Client, table: &str, request: Request) -> Result<Response<
         .item("d", map("video", video))
         .condition_expression("attribute_not_exists(pk)");
     put.send().await?;
+    tracing::info!(recipient, "stored");
     let data = json!({"data": [{"recipient": recipient, "status": "created"}]});
     let answer = Response::builder()
         .status(201)
@@ -47,8 +49,11 @@ async fn main() -> Result<(), Error> {
     let config = aws_config::load_defaults(BehaviorVersion::latest()).await;
     let client = Client::new(&config);
     let table = std::env::var("TABLE_NAME")?;
-    run(service_fn(async |request| {
-        put(&client, &table, request).await
+    run(service_fn(async |request: Request| {
+        // As the page on logging of Lambda's guide names each request in what is logged of it.
+        let id = request.lambda_context().request_id;
+        let span = tracing::info_span!("put", req_id = %id);
+        put(&client, &table, request).instrument(span).await
     }))
     .await
 }

@@ -51,6 +51,12 @@ pub const EXPECTED: &[(&str, &str, f64, f64)] = &[
     ("set preferences", "1 UpdateItem", 1.0, 0.0),
     ("mute somebody", "1 GetItem, 1 UpdateItem", 1.0, 1.0),
     (
+        "push to 1 device",
+        "2 BatchGetItem, 1 Publish, 1 UpdateItem",
+        1.0,
+        3.0,
+    ),
+    (
         "push to 1 device, with its badge",
         "2 BatchGetItem, 1 Publish, 1 Query, 1 UpdateItem",
         1.0,
