@@ -114,7 +114,7 @@ pub fn fan_out(programs: &Programs) -> Outcome<Vec<Row>> {
     let said = tests(
         programs,
         Size::Full,
-        "--features proof --test it -- fan_out_pace --nocapture",
+        "--features proof --profile simulation --test it -- fan_out_pace --nocapture",
     )?;
     let lines = said
         .lines()
@@ -149,8 +149,8 @@ fn between<'t>(text: &'t str, before: &str, after: &str) -> Outcome<&'t str> {
 pub fn shard(programs: &Programs) -> Outcome<Vec<Row>> {
     let said = tests(
         programs,
-        Size::Full,
-        "--features proof --test it -- p15_ --nocapture",
+        Size::Quick,
+        "--features proof --profile simulation --test it -- p15_ --nocapture",
     )?;
     let records = between(&said, "a second: pushed after ", " at most")?;
     let longest = records.rsplit(' ').next().unwrap_or_default();
@@ -163,8 +163,8 @@ pub fn shard(programs: &Programs) -> Outcome<Vec<Row>> {
 pub fn inbox(programs: &Programs) -> Outcome<Vec<Row>> {
     let said = tests(
         programs,
-        Size::Full,
-        "--features proof --test it -- p16_ --nocapture",
+        Size::Quick,
+        "--features proof --profile simulation --test it -- p16_ --nocapture",
     )?;
     let stored = between(&said, "all stored after ", ";")?;
     let pushed = between(&said, "; ", " pushed")?;
