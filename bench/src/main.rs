@@ -1,4 +1,5 @@
-//! `cargo run --release -p bench`: how fast and how small the functions are, beside programs that do less.
+//! `cargo run --release -p bench`: how fast and how small the functions are, beside programs that do less, and what the tests and the
+//! command line count.
 //!
 //! Each program is run as Lambda runs it, against a Runtime API, a DynamoDB and an SNS of this process. Instructions are counted by
 //! callgrind, as the difference of two runs where it is one request that counts; processor time is the kernel's, the programs in

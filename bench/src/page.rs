@@ -10,7 +10,7 @@ use crate::Outcome;
 use crate::lines::CREATE;
 use crate::peers::NODE;
 use crate::programs::Programs;
-use crate::table::{Row, read_count};
+use crate::table::{Row, read_counts};
 
 const BEGIN: &str = "<!-- measured -->\n";
 const END: &str = "<!-- /measured -->";
@@ -60,12 +60,15 @@ pub fn worse(root: &Path, rows: &[Row]) -> Outcome<Vec<String>> {
         let key = format!("| {} | {} | ", row.line, row.what);
         let line = page.lines().find(|line| line.starts_with(&key))?;
         // Beside it, then ours.
-        read_count(line[key.len()..].split(" | ").nth(1)?)
+        Some(read_counts(line[key.len()..].split(" | ").nth(1)?))
     };
     let worse = rows.iter().filter_map(|row| {
-        let (said, found) = (said(row)?, read_count(&row.ours)?);
+        let counts = said(row)?.into_iter().zip(read_counts(&row.ours));
+        let mut counts = counts.map(|(said, found)| found > said * TOLERANCE);
         let (line, what, ours) = (row.line, &row.what, &row.ours);
-        (found > said * TOLERANCE).then(|| format!("{line}, {what}: {ours}"))
+        counts
+            .any(|is_worse| is_worse)
+            .then(|| format!("{line}, {what}: {ours}"))
     });
     Ok(worse.collect())
 }

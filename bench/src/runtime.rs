@@ -269,16 +269,17 @@ fn command(work: &Work, how: How, counts: &Path) -> Command {
 
 /// What Lambda and the template give a function, with credentials that are good for nothing.
 fn environment(command: &mut Command, work: &Work, cloud: &Cloud) {
-    // Of who measures only where Python may have its packages, so that everybody measures the same.
-    let home = std::env::var_os("HOME").unwrap_or_default();
-    command.env_clear().env("HOME", home);
+    // Of who measures only where programs and Python's packages are, so that everybody measures the same.
+    command.env_clear();
+    for kept in ["HOME", "PATH"] {
+        command.env(kept, std::env::var_os(kept).unwrap_or_default());
+    }
     let endpoint = if work.is_secure {
         format!("https://{}", cloud.secure.0)
     } else {
         format!("http://{}", cloud.address)
     };
     command.envs([
-        ("PATH", "/usr/local/bin:/usr/bin:/bin"),
         ("LANG", "en_US.UTF-8"),
         ("TZ", ":UTC"),
         ("AWS_REGION", "eu-west-1"),

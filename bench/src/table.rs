@@ -68,16 +68,21 @@ pub fn instructions(count: f64) -> String {
     }
 }
 
-/// The same, or the size of a package, read again.
-pub fn read_count(text: &str) -> Option<f64> {
-    let (number, unit) = text.split_once(' ')?;
-    let number: f64 = number.parse().ok()?;
-    match unit {
-        "k Ir" => Some(number * 1e3),
-        "M Ir" => Some(number * 1e6),
-        unit if unit.starts_with("MB, zip ") => Some(number * 1e6),
-        _ => None,
-    }
+/// The same, or the sizes of a package, read again; nothing else.
+pub fn read_counts(text: &str) -> Vec<f64> {
+    let is_package = text.contains(", zip ");
+    let read = |text: &str| {
+        let (number, unit) = text.split_once(' ')?;
+        let number: f64 = number.parse().ok()?;
+        match unit {
+            "k Ir" => Some(number * 1e3),
+            "M Ir" => Some(number * 1e6),
+            "MB" if is_package => Some(number * 1e6),
+            _ => None,
+        }
+    };
+    let counts: Option<Vec<f64>> = text.split(", zip ").map(read).collect();
+    counts.unwrap_or_default()
 }
 
 /// Nanoseconds of processor time.

@@ -46,7 +46,7 @@ use tower_service::Service;
 use crate::error::{Error, Result, Source};
 
 /// The longest that a connection may take to stand, TLS included.
-const CONNECTING: Duration = Duration::from_millis(700);
+pub const CONNECTING: Duration = Duration::from_millis(700);
 /// A frozen function wakes up with connections that the other side has closed.
 pub const IDLE: Duration = Duration::from_secs(10);
 

@@ -29,8 +29,8 @@ use crate::push_options::Options;
 use crate::sns::Sns;
 use crate::store::{About, Store};
 
-/// Pushes of a batch that are under way: as many as may be published, and a quarter as many that are recorded, which takes a
-/// quarter of the time. All of a batch would take the memory and the connections of all.
+/// Pushes of a batch that are under way: as many as may be published, and a quarter as many that are counted or recorded, or wait for
+/// their device. All of a batch would take the memory and the connections of all.
 const UNDER_WAY: usize = MAX_IN_FLIGHT + MAX_IN_FLIGHT / 4;
 
 /// How much is pushed.

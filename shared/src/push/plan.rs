@@ -97,6 +97,7 @@ impl Run<'_> {
         let counted = self.groups().entry(key).or_default().clone();
         let pushed = counted.get_or_try_init(|| async {
             let pushed = self.pushed_this_hour(job.user, group, job.notification.id);
+            // On the heap: the future is large, and few pushes need it.
             Box::pin(pushed).await.map(AtomicUsize::new)
         });
         let pushed = pushed.await.map_err(|error| {

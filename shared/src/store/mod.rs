@@ -48,7 +48,6 @@ pub use writes::{FRESH, Found, PUTS_IN_FLIGHT, Put, Written};
 use std::collections::HashMap;
 use std::fmt::Display;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
-use std::time::Duration;
 
 use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::config::retry::RetryConfig;
@@ -59,13 +58,10 @@ use futures_util::try_join;
 use tokio::sync::OnceCell;
 use tokio::time::Instant;
 
-use crate::connections::IDLE;
+use crate::connections::{CONNECTING, IDLE};
 use crate::error::{Error, Result};
 use keys::Key;
 use row::Item;
-
-/// A connection that does not stand after this time is left to the first request.
-const CONNECTING: Duration = Duration::from_millis(700);
 
 /// The table. Cheap to clone.
 #[derive(Clone)]
@@ -93,7 +89,8 @@ impl Store {
     }
 
     /// Opens the connection, so that the first request does not wait for it. The answer does not
-    /// matter: a table that is away is reported by whoever needs it.
+    /// matter: a table that is away is reported by whoever needs it. It may be asked twice while a
+    /// connection may take to stand.
     pub async fn connect(&self) {
         let key = item_key(&Key::Owner("connect".to_owned()));
         let get = self.client.get_item().table_name(&self.table);
@@ -215,6 +212,8 @@ where
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use aws_sdk_dynamodb::Config;
 
     use super::*;

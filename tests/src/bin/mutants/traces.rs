@@ -101,4 +101,11 @@ pub const MUTANTS: &[Mutant] = &[
         to: "metrics::tell(\"path\", request.uri().path());",
         tests: LINES,
     },
+    Mutant {
+        name: "an instance's start is told of every invocation but its first",
+        file: "shared/src/metrics.rs",
+        from: "if !WARM.swap(true, Relaxed) {",
+        to: "if WARM.swap(true, Relaxed) {",
+        tests: &["it::telemetry::an_invocation_is_one_small_line_that_says_what_it_did"],
+    },
 ];
