@@ -16,8 +16,9 @@ impl OneProcessor {
     /// Keeps to the last of this process's processors.
     pub fn take() -> OneProcessor {
         let all = affinity(None);
-        let last = all.as_deref().and_then(|all| all.rsplit(['-', ',']).next());
-        last.map(|last| affinity(Some(last)));
+        if let Some(all) = &all {
+            affinity(all.rsplit(['-', ',']).next());
+        }
         OneProcessor(all)
     }
 }

@@ -43,6 +43,13 @@ fn tests(programs: &Programs, size: Size, arguments: &str) -> Outcome<String> {
     Err(format!("the tests fail:\n{text}").into())
 }
 
+/// The same of tests in virtual time, by a part of their names.
+fn simulated(programs: &Programs, size: Size, name: &str) -> Outcome<String> {
+    let arguments =
+        format!("--features proof --profile simulation --test it -- {name} --nocapture");
+    tests(programs, size, &arguments)
+}
+
 /// A row of what a test asserts or a program says.
 fn row(
     (line, what): (&'static str, String),
@@ -116,11 +123,7 @@ fn numbers(text: &str) -> Vec<f64> {
 
 /// A fan-out to a million under the quotas of each region, in virtual time.
 pub fn fan_out(programs: &Programs) -> Outcome<Vec<Row>> {
-    let said = tests(
-        programs,
-        Size::Full,
-        "--features proof --profile simulation --test it -- fan_out_pace --nocapture",
-    )?;
+    let said = simulated(programs, Size::Full, "fan_out_pace")?;
     let lines = said
         .lines()
         .filter(|line| line.contains(" members, table "));
@@ -155,11 +158,7 @@ fn between<'t>(text: &'t str, before: &str, after: &str) -> Outcome<&'t str> {
 
 /// One shard that brings a thousand records a second, in virtual time. The test asserts the target.
 pub fn shard(programs: &Programs) -> Outcome<Vec<Row>> {
-    let said = tests(
-        programs,
-        Size::Quick,
-        "--features proof --profile simulation --test it -- p15_ --nocapture",
-    )?;
+    let said = simulated(programs, Size::Quick, "p15_")?;
     let lags = between(&said, "a second: pushed after ", " at most")?;
     let what = "one shard with 1,000 records a second: from storing to pushing".to_owned();
     let target = ("≤ 500 ms".to_owned(), true);
@@ -168,11 +167,7 @@ pub fn shard(programs: &Programs) -> Outcome<Vec<Row>> {
 
 /// One inbox that 5,000 notifications come to in a second, in virtual time. The test asserts that none is lost.
 pub fn inbox(programs: &Programs) -> Outcome<Vec<Row>> {
-    let said = tests(
-        programs,
-        Size::Quick,
-        "--features proof --profile simulation --test it -- p16_ --nocapture",
-    )?;
+    let said = simulated(programs, Size::Quick, "p16_")?;
     let stored = between(&said, "all stored after ", ";")?;
     let pushed = between(&said, "; ", " pushed")?;
     let what = "5,000 creates in a second for one inbox: until all are stored".to_owned();
@@ -185,12 +180,7 @@ pub fn inbox(programs: &Programs) -> Outcome<Vec<Row>> {
 pub fn time(programs: &Programs) -> Outcome<Vec<Row>> {
     tests(programs, Size::Quick, "--no-run")?;
     let began = Instant::now();
-    let mut cargo = cargo();
-    let cargo = cargo.args("test --locked --workspace".split(' '));
-    let cargo = cargo.current_dir(&programs.root).stderr(Stdio::null());
-    if !cargo.stdout(Stdio::null()).status()?.success() {
-        return Err("the tests fail".into());
-    }
+    tests(programs, Size::Quick, "")?;
     let took = began.elapsed().as_secs_f64();
     let what = "`cargo test --workspace`, built before".to_owned();
     let target = ("≤ 15 s".to_owned(), took <= 15.0);

@@ -9,7 +9,7 @@ use super::schema::{
 };
 
 /// What may become of a push.
-const OUTCOMES: [&str; 8] = [
+pub const OUTCOMES: [&str; 8] = [
     "sent",
     "partial",
     "no_device",

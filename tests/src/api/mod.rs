@@ -28,6 +28,7 @@ use serde_json::{Map, Value, json};
 use codes::{AGAIN, OF_THE_GATEWAY, STATUSES};
 use operation::Operation;
 
+pub use admins::OUTCOMES;
 pub use page::page;
 
 /// Where the document stands, from the repository's root. It is what the function serves.
